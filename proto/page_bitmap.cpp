@@ -1,0 +1,121 @@
+#include "proto/page_bitmap.hpp"
+
+#include <algorithm>
+#include <new>
+
+namespace mfd {
+
+namespace {
+
+constexpr std::size_t kCacheLine = 64;
+
+// Bits [from, to) of one word; to is 1..64.
+constexpr std::uint64_t word_mask(std::uint64_t from, std::uint64_t to) {
+    const std::uint64_t upper = to == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << to) - 1;
+    return upper & ~((std::uint64_t{1} << from) - 1);
+}
+
+// Calls f(word index, mask) for every word that `run` touches.
+template <class F>
+void for_each_word(PageRun run, F f) {
+    for (std::uint64_t page = run.first; page < run.end();) {
+        const std::uint64_t word = page / PageBitmap::kPagesPerWord;
+        const std::uint64_t word_start = word * PageBitmap::kPagesPerWord;
+        const std::uint64_t to = std::min(run.end() - word_start, PageBitmap::kPagesPerWord);
+        f(word, word_mask(page - word_start, to));
+        page = word_start + to;
+    }
+}
+
+} // namespace
+
+void PageBitmap::FreeWords::operator()(std::uint64_t* words) const {
+    ::operator delete[](words, std::align_val_t{kCacheLine});
+}
+
+PageBitmap::PageBitmap(std::uint64_t pages)
+    : pages_(pages), words_(new (std::align_val_t{kCacheLine})
+                                std::uint64_t[bitmap_bytes(pages) / sizeof(std::uint64_t)]()) {}
+
+bool PageBitmap::test(std::uint64_t page) const {
+    return (words_[page / kPagesPerWord] >> (page % kPagesPerWord) & 1) != 0;
+}
+
+void PageBitmap::set(std::uint64_t page) {
+    words_[page / kPagesPerWord] |= std::uint64_t{1} << (page % kPagesPerWord);
+}
+
+void PageBitmap::clear(std::uint64_t page) {
+    words_[page / kPagesPerWord] &= ~(std::uint64_t{1} << (page % kPagesPerWord));
+}
+
+void PageBitmap::set_range(PageRun run) {
+    for_each_word(run, [this](std::uint64_t word, std::uint64_t mask) { words_[word] |= mask; });
+}
+
+void PageBitmap::clear_range(PageRun run) {
+    for_each_word(run, [this](std::uint64_t word, std::uint64_t mask) { words_[word] &= ~mask; });
+}
+
+std::uint64_t PageBitmap::count() const {
+    return count_range({0, pages_});
+}
+
+std::uint64_t PageBitmap::count_range(PageRun run) const {
+    std::uint64_t total = 0;
+    for_each_word(run, [&](std::uint64_t word, std::uint64_t mask) {
+        total += static_cast<std::uint64_t>(std::popcount(words_[word] & mask));
+    });
+    return total;
+}
+
+// First page in [from, to) whose bit is `value`; `to` when there is none.
+std::uint64_t PageBitmap::find(std::uint64_t from, std::uint64_t to, bool value) const {
+    for (std::uint64_t page = from; page < to;) {
+        const std::uint64_t word = page / kPagesPerWord;
+        const std::uint64_t bits =
+            (value ? words_[word] : ~words_[word]) & word_mask(page % kPagesPerWord, 64);
+        const std::uint64_t word_start = word * kPagesPerWord;
+        if (bits != 0)
+            return std::min(word_start + static_cast<std::uint64_t>(std::countr_zero(bits)), to);
+        page = word_start + kPagesPerWord;
+    }
+    return to;
+}
+
+std::optional<PageRun> PageBitmap::next_set_run(std::uint64_t from, std::uint64_t to) const {
+    const std::uint64_t first = find(from, to, true);
+    if (first >= to)
+        return std::nullopt;
+    return PageRun{first, find(first, to, false) - first};
+}
+
+std::optional<PageRun> PageBitmap::next_clear_run(std::uint64_t from, std::uint64_t to) const {
+    const std::uint64_t first = find(from, to, false);
+    if (first >= to)
+        return std::nullopt;
+    return PageRun{first, find(first, to, true) - first};
+}
+
+std::span<const std::byte> PageBitmap::bytes() const {
+    return std::as_bytes(words());
+}
+
+std::span<std::byte> PageBitmap::mutable_bytes() {
+    return std::as_writable_bytes(words());
+}
+
+std::span<std::uint64_t> PageBitmap::words() {
+    return {words_.get(), bitmap_bytes(pages_) / sizeof(std::uint64_t)};
+}
+
+std::span<const std::uint64_t> PageBitmap::words() const {
+    return {words_.get(), bitmap_bytes(pages_) / sizeof(std::uint64_t)};
+}
+
+bool PageBitmap::has_stray_bits() const {
+    const std::uint64_t used = pages_ % kPagesPerWord;
+    return used != 0 && (words_[pages_ / kPagesPerWord] & ~word_mask(0, used)) != 0;
+}
+
+} // namespace mfd
