@@ -1,0 +1,90 @@
+// One migration file behind up to two descriptors: metadata goes through the buffered one, pages
+// through the direct one (O_DIRECT) if there is one. Nothing else knows that there are two.
+//
+// Opening takes two steps, since descriptor sets belong to the control thread, which must not block
+// on a file system: resolve_target() there, open_save()/open_load() on the job thread.
+// A MigrationFile belongs to the job thread; workers use its descriptors, positional calls only.
+// Descriptors may share flags and position with a client's: neither is ever changed (apart from
+// what FdSets::open says), and a stream begins where the position stands.
+#pragma once
+
+#include "channels/fdset.hpp"
+#include "channels/unique_fd.hpp"
+#include "proto/error.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace mfd {
+
+enum class FileUse : std::uint8_t { Save, Load };
+enum class PageIo : std::uint8_t { Buffered, Direct };
+
+// Which file, before it is opened. Movable to the job thread.
+struct FileTarget {
+    std::string name; // as the client spelled it; error texts quote it
+    std::uint64_t offset = 0;
+    PageIo page_io = PageIo::Buffered;
+    std::optional<SetDup> buffered; // both only for /dev/fdset/N; direct only with PageIo::Direct
+    std::optional<SetDup> direct;
+};
+
+// Takes duplicates if `name` is a set, otherwise only notes the name. Never blocks. QEMU's texts.
+Result<FileTarget> resolve_target(FdSets& sets, std::string name, std::uint64_t offset, FileUse use,
+                                  PageIo page_io);
+
+// What direct transfers must be multiples of. Powers of two.
+struct DirectAlignment {
+    std::uint32_t memory_bytes = 4096;
+    std::uint32_t offset_bytes = 4096; // of file offset and length
+};
+
+class MigrationFile {
+public:
+    // Creates the file if need be and cuts (or extends) it to the offset. Texts as in QEMU.
+    static Result<MigrationFile> open_save(FileTarget target);
+    static Result<MigrationFile> open_load(FileTarget target);
+
+    [[nodiscard]] const std::string& name() const { return name_; }
+    // Where the stream begins: the given offset or, if that is 0, the descriptor's position.
+    [[nodiscard]] std::uint64_t stream_offset() const { return stream_offset_; }
+
+    Result<void> write_meta(std::span<const std::byte> data, std::uint64_t offset);
+    Result<void> read_meta(std::span<std::byte> data, std::uint64_t offset) const;
+    // Fewer bytes than asked for only at the end of the file.
+    Result<std::size_t> read_meta_up_to(std::span<std::byte> data, std::uint64_t offset) const;
+    // Bytes of the file now (a block device: of the device).
+    Result<std::uint64_t> size_bytes() const;
+
+    [[nodiscard]] FdRef buffered_fd() const { return buffered_; }
+    [[nodiscard]] FdRef direct_fd() const { return direct_; } // not valid() without direct I/O
+    [[nodiscard]] const DirectAlignment& alignment() const { return alignment_; }
+
+    // File data on stable storage.
+    Result<void> sync();
+    // Closes all descriptors and reports what close(2) has to say. The destructor closes silently.
+    Result<void> finish();
+
+private:
+    struct Handle { // a descriptor of ours, or a set's duplicate
+        UniqueFd own;
+        std::optional<SetDup> dup;
+        [[nodiscard]] FdRef ref() const { return dup ? dup->ref() : own.ref(); }
+    };
+    explicit MigrationFile(std::string name) : name_(std::move(name)) {}
+    Result<void> adopt(FileTarget target, FileUse use);
+    Result<void> ask_alignment(FileUse use);
+
+    std::string name_;
+    Handle buffered_handle_;
+    Handle direct_handle_;
+    FdRef buffered_;
+    FdRef direct_;
+    DirectAlignment alignment_;
+    std::uint64_t stream_offset_ = 0;
+};
+
+} // namespace mfd

@@ -1,0 +1,77 @@
+// Writes the pages of RAM blocks into their slots: N workers, each with several large writes in
+// flight, without copying a page. Zero pages are left out and their bits cleared.
+//
+// Made and called by the job thread. Pages may change while they are read (a live save): whoever
+// tracks dirty pages says so, and the next pass writes them again. A pass ends with a drain, so two
+// writes to one slot are never in flight together.
+#pragma once
+
+#include "channels/counters.hpp"
+#include "channels/io_engine.hpp"
+#include "channels/migration_file.hpp"
+#include "channels/rate_limiter.hpp"
+#include "channels/worker_pool.hpp"
+#include "proto/error.hpp"
+#include "proto/page_bitmap.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace mfd {
+
+enum class ZeroPageDetection : std::uint8_t { None, Legacy, Multifd }; // the last two are one here
+
+struct SaveBlock {
+    std::string name;                // for error texts
+    const std::byte* base = nullptr; // aligned to a page
+    std::uint64_t length_bytes = 0;  // a multiple of the page size
+    std::uint64_t pages_offset = 0;  // in the file; a multiple of the page size
+    PageBitmap* present = nullptr;   // set for every page stored, cleared for every one found zero
+    // Pages that may hold data, ascending and apart; what lies between is known to be zero and is
+    // never touched. Nothing: all may.
+    std::optional<std::vector<PageRun>> data;
+    const PageBitmap* dirty = nullptr; // pages of this pass; nullptr: all
+};
+
+struct SaveOptions {
+    unsigned channels = 2;
+    EngineKind engine = EngineKind::Auto;
+    ZeroPageDetection zero_page_detection = ZeroPageDetection::Multifd;
+    std::size_t transfer_bytes = std::size_t{1} << 20; // largest write
+    std::size_t bridge_bytes = std::size_t{32} << 10;  // longest gap written along
+    std::size_t depth = 4;                             // writes in flight per channel
+    std::string thread_prefix = "mig/src/send_";
+    RateLimiter* limiter = nullptr; // not owned; nullptr: none
+    EngineFactory make_engine = mfd::make_engine;
+};
+
+class PageSaver {
+public:
+    // Starts the workers. `file` and `counters` (with at least options.channels channels) outlive
+    // the saver.
+    static Result<std::unique_ptr<PageSaver>> start(const MigrationFile& file, SaveOptions options,
+                                                    Counters& counters);
+    ~PageSaver();
+    PageSaver(const PageSaver&) = delete;
+    PageSaver& operator=(const PageSaver&) = delete;
+
+    // One walk over the blocks; returns when every write has ended. After an error or a cancel
+    // (Errc::Cancelled) bits and slots of this pass mean nothing, and further passes are allowed.
+    Result<void> pass(std::span<const SaveBlock> blocks, const std::stop_token& stop);
+
+    [[nodiscard]] std::vector<ThreadInfo> threads() const;
+
+private:
+    struct State;
+    explicit PageSaver(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+    std::unique_ptr<WorkerPool> pool_; // last: its workers use the state
+};
+
+} // namespace mfd
