@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Sums up a run of tests/run: summary.py [--strict] RESULTS_DIR [REQUIRED_SUITE...]
+
+RESULTS_DIR holds steps.tsv (name, "ok" or "failed", seconds: one line for each step) and, for each
+build and suite, what `ctest --output-junit` wrote as ctest.BUILD.SUITE.xml. Prints what was skipped and why, what failed, a table, and "N passed, N failed" as the last
+line. With --strict a skipped case counts as failed. A required suite without any case is a failure.
+The exit status is 0 if nothing failed.
+"""
+
+import pathlib
+import sys
+import xml.etree.ElementTree as ET
+
+PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+# Lines of Catch2 that stand around the reason of a skip.
+NOISE = ("Filters:", "Randomness seeded", "~~~", "---", "...", "===", "SKIPPED:", "explicitly with message:")
+
+
+def outcome(case):
+    if case.get("status") == "run":
+        return PASSED
+    return SKIPPED if case.find("skipped") is not None else FAILED
+
+
+def reason(case, name):
+    """The program's own words on why it skipped: its last line that says something."""
+    lines = [line.strip() for line in (case.findtext("system-out") or "").splitlines()]
+    telling = [
+        line
+        for line in lines
+        if line
+        and not line.startswith(NOISE)
+        and line not in name
+        and not line.startswith(("test cases:", "assertions:"))
+    ]
+    if telling:
+        return telling[-1]
+    skipped = case.find("skipped")
+    return skipped.get("message", "no reason given") if skipped is not None else "no reason given"
+
+
+def read_builds(results):
+    """Yields (build, suite, case name, outcome, reason, seconds) for every case."""
+    for path in sorted(results.glob("ctest.*.xml")):
+        _, build, suite, _ = path.name.split(".")
+        for case in ET.parse(path).getroot().iter("testcase"):
+            result = outcome(case)
+            why = reason(case, case.get("name", "")) if result == SKIPPED else ""
+            yield build, suite, case.get("name"), result, why, float(case.get("time", "0"))
+
+
+def read_steps(results):
+    for line in (results / "steps.tsv").read_text().splitlines():
+        name, result, seconds = line.split("\t")
+        yield name, PASSED if result == "ok" else FAILED, int(seconds)
+
+
+def listing(title, rows):
+    if rows:
+        print(f"\n{title}:")
+        for row in rows:
+            print(f"  {row}")
+
+
+def main():
+    arguments = sys.argv[1:]
+    strict = "--strict" in arguments
+    results, *required = [a for a in arguments if a != "--strict"]
+    results = pathlib.Path(results)
+
+    cases = list(read_builds(results))
+    steps = list(read_steps(results))
+    table = {}
+    for build, suite, _, result, _, seconds in cases:
+        row = table.setdefault((suite, build), {PASSED: 0, FAILED: 0, SKIPPED: 0, "seconds": 0.0})
+        row[result] += 1
+        row["seconds"] += seconds
+    absent = [suite for suite in required if not any(key[0] == suite for key in table)]
+
+    skipped = [f"{suite} ({build}): {name}\n      {why}" for build, suite, name, r, why, _ in cases if r == SKIPPED]
+    listing("Skipped, which fails this run" if strict else "Skipped", skipped)
+    failed = [f"{suite} ({build}): {name}" for build, suite, name, r, _, _ in cases if r == FAILED]
+    failed += [f"step: {name}" for name, r, _ in steps if r == FAILED]
+    failed += [f"suite {suite}: not one case was run" for suite in absent]
+    listing("Failed", failed)
+
+    print(f"\n{'suite':<14}{'build':<8}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
+    for (suite, build), row in sorted(table.items()):
+        print(f"{suite:<14}{build:<8}{row[PASSED]:>8}{row[FAILED]:>8}{row[SKIPPED]:>9}{row['seconds']:>9.0f}")
+    print(f"\n{'step':<30}{'result':>8}{'seconds':>9}")
+    for name, result, seconds in steps:
+        print(f"{name:<30}{result:>8}{seconds:>9}")
+
+    passed_count = sum(r == PASSED for *_, r, _, _ in cases) + sum(r == PASSED for _, r, _ in steps)
+    failed_count = len(failed) + (len(skipped) if strict else 0)
+    note = "" if strict or not skipped else f", {len(skipped)} skipped"
+    print(f"\n{passed_count} passed, {failed_count} failed{note}")
+    return 1 if failed_count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
