@@ -23,11 +23,14 @@ std::span<iovec> advance_iovecs(std::span<iovec> parts, std::uint64_t bytes);
 Error make_zero_write_error(std::uint64_t offset);
 Error make_end_of_file_error(std::uint64_t offset, std::uint64_t missing_bytes);
 
-// `transfer(data, bytes, offset)` moves some bytes and returns how many, or a negative errno; a
-// template, so that tests can script the kernel's answers.
+enum class TransferOp : std::uint8_t { Write, Read };
+
+// `transfer(data, offset)` moves some bytes and returns how many, or a negative errno; a template,
+// so that tests can script the kernel's answers.
 template <class Transfer, class Byte>
 Result<void> transfer_all_at(Transfer& transfer, std::span<Byte> data, std::uint64_t offset,
-                             bool is_read) {
+                             TransferOp op) {
+    const bool is_read = op == TransferOp::Read;
     while (!data.empty()) {
         const ssize_t moved = transfer(data, offset);
         if (moved == -EINTR)
@@ -45,12 +48,12 @@ Result<void> transfer_all_at(Transfer& transfer, std::span<Byte> data, std::uint
 
 template <class Write>
 Result<void> write_all_at(Write& write, std::span<const std::byte> data, std::uint64_t offset) {
-    return transfer_all_at(write, data, offset, false);
+    return transfer_all_at(write, data, offset, TransferOp::Write);
 }
 
 template <class Read>
 Result<void> read_all_at(Read& read, std::span<std::byte> data, std::uint64_t offset) {
-    return transfer_all_at(read, data, offset, true);
+    return transfer_all_at(read, data, offset, TransferOp::Read);
 }
 
 Result<void> write_all_at(FdRef fd, std::span<const std::byte> data, std::uint64_t offset);

@@ -3,6 +3,7 @@
 // also the seam where tests put engines that fail, lag or record.
 #pragma once
 
+#include "channels/file_io.hpp"
 #include "channels/unique_fd.hpp"
 #include "proto/error.hpp"
 
@@ -17,8 +18,6 @@
 #include <sys/uio.h>
 
 namespace mfd {
-
-enum class TransferOp : std::uint8_t { Write, Read };
 
 struct Transfer {
     TransferOp op = TransferOp::Write;

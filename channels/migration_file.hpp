@@ -8,6 +8,7 @@
 // what FdSets::open says), and a stream begins where the position stands.
 #pragma once
 
+#include "channels/direct_alignment.hpp"
 #include "channels/fdset.hpp"
 #include "channels/unique_fd.hpp"
 #include "proto/error.hpp"
@@ -35,12 +36,6 @@ struct FileTarget {
 // Takes duplicates if `name` is a set, otherwise only notes the name. Never blocks. QEMU's texts.
 Result<FileTarget> resolve_target(FdSets& sets, std::string name, std::uint64_t offset, FileUse use,
                                   PageIo page_io);
-
-// What direct transfers must be multiples of. Powers of two.
-struct DirectAlignment {
-    std::uint32_t memory_bytes = 4096;
-    std::uint32_t offset_bytes = 4096; // of file offset and length
-};
 
 class MigrationFile {
 public:
@@ -76,7 +71,7 @@ private:
     };
     explicit MigrationFile(std::string name) : name_(std::move(name)) {}
     Result<void> adopt(FileTarget target, FileUse use);
-    Result<void> ask_alignment(FileUse use);
+    Result<void> find_stream(std::uint64_t offset);
 
     std::string name_;
     Handle buffered_handle_;

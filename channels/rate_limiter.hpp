@@ -3,6 +3,7 @@
 
 #include "channels/mutex.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <stop_token>
@@ -12,7 +13,8 @@ namespace mfd {
 class RateLimiter {
 public:
     // Bytes per second; 0 means no limit.
-    explicit RateLimiter(std::uint64_t bytes_per_second) : rate_(bytes_per_second) {}
+    explicit RateLimiter(std::uint64_t bytes_per_second)
+        : limited_(bytes_per_second != 0), rate_(bytes_per_second) {}
 
     // Takes effect at once, also for those who wait.
     void set_rate(std::uint64_t bytes_per_second) MFD_EXCLUDES(mu_);
@@ -24,6 +26,7 @@ private:
     using Clock = std::chrono::steady_clock;
     void refill(Clock::time_point now) MFD_REQUIRES(mu_);
 
+    std::atomic<bool> limited_; // saves the lock where there is no limit
     Mutex mu_;
     CondVar changed_;
     std::uint64_t rate_ MFD_GUARDED_BY(mu_);

@@ -65,6 +65,7 @@ private:
     unsigned busy_ MFD_GUARDED_BY(mu_) = 0;      // workers still being made, or in the pass
     bool closed_ MFD_GUARDED_BY(mu_) = false;
     std::optional<Error> error_ MFD_GUARDED_BY(mu_);
+    bool cancelled_ MFD_GUARDED_BY(mu_) = false;
     std::stop_source pass_stop_ MFD_GUARDED_BY(mu_);
     std::vector<ThreadInfo> threads_info_ MFD_GUARDED_BY(mu_);
     std::vector<std::jthread> threads_; // last: joined before what they use is gone

@@ -1,0 +1,200 @@
+#include "channels/migration_file.hpp"
+
+#include "channels/direct_alignment.hpp"
+#include "channels/file_io.hpp"
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <utility>
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+namespace mfd {
+
+namespace {
+
+constexpr mode_t kNewFileMode = 0600; // as QEMU creates it
+
+std::string hex(std::uint64_t value) {
+    std::array<char, 16> text{};
+    const auto done = std::to_chars(text.data(), text.data() + text.size(), value, 16);
+    return {text.data(), done.ptr};
+}
+
+// Opened with O_NONBLOCK, since a FIFO without a reader would hang the job for good; taken off
+// again at once, since an engine must not be told EAGAIN. For files it means nothing.
+Result<UniqueFd> open_path(const std::string& name, int flags, const char* what) {
+    int opened = -1;
+    do {
+        opened = ::open(name.c_str(), flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, kNewFileMode);
+    } while (opened < 0 && errno == EINTR);
+    UniqueFd fd(opened);
+    if (!fd.valid())
+        return make_sys_error(std::string(what) + " '" + name + "'", errno);
+    const int status = ::fcntl(fd.get(), F_GETFL);
+    if (status < 0 || ::fcntl(fd.get(), F_SETFL, status & ~O_NONBLOCK) != 0)
+        return make_sys_error(std::string(what) + " '" + name + "'", errno);
+    return fd;
+}
+
+Result<UniqueFd> open_path_direct(const std::string& name, int access) {
+    auto fd = open_path(name, access | O_DIRECT, "Could not open");
+    if (!fd && fd.error().sys == EINVAL)
+        return Error{Errc::Unsupported,
+                     "Could not open '" + name +
+                         "' with O_DIRECT: its file system does not offer direct I/O",
+                     EINVAL};
+    return fd;
+}
+
+Result<struct stat> stat_of(FdRef fd, const std::string& name) {
+    struct stat info {};
+    if (::fstat(fd.get(), &info) != 0)
+        return make_sys_error("look at '" + name + "'", errno);
+    return info;
+}
+
+} // namespace
+
+Result<FileTarget> resolve_target(FdSets& sets, std::string name, std::uint64_t offset, FileUse use,
+                                  PageIo page_io) {
+    FileTarget target{std::move(name), offset, page_io, std::nullopt, std::nullopt};
+    if (!FdSets::is_fdset_path(target.name))
+        return target;
+    const bool save = use == FileUse::Save;
+    // O_CREAT has no effect here; QEMU names it in the error, and clients may look for the number.
+    MFD_TRY(target.buffered, sets.open(target.name, save ? O_WRONLY | O_CREAT : O_RDONLY));
+    if (page_io == PageIo::Direct) {
+        auto direct = sets.open(target.name, (save ? O_WRONLY : O_RDONLY) | O_DIRECT);
+        if (!direct && direct.error().code == Errc::NotFound && save) // QEMU dies of this one
+            return Error{Errc::NotFound, direct.error().what +
+                                             " (direct-io needs a write-only O_DIRECT descriptor "
+                                             "in the set, beside the buffered one)"};
+        MFD_TRY(target.direct, std::move(direct));
+    }
+    return target;
+}
+
+Result<void> MigrationFile::adopt(FileTarget target, FileUse use) {
+    const int access = use == FileUse::Save ? O_WRONLY : O_RDONLY;
+    if (target.buffered) {
+        buffered_handle_.dup = std::move(target.buffered);
+        direct_handle_.dup = std::move(target.direct);
+    } else {
+        MFD_TRY(buffered_handle_.own, use == FileUse::Save
+                                          ? open_path(name_, O_WRONLY | O_CREAT, "Could not create")
+                                          : open_path(name_, O_RDONLY, "Could not open"));
+        if (target.page_io == PageIo::Direct) {
+            MFD_TRY(direct_handle_.own, open_path_direct(name_, access));
+        }
+    }
+    buffered_ = buffered_handle_.ref();
+    direct_ = direct_handle_.ref();
+    if (target.page_io != PageIo::Direct)
+        return {};
+    // A set may hold anything, and a path may have got a new file between two opens.
+    MFD_TRY(const auto one, stat_of(buffered_, name_));
+    MFD_TRY(const auto other, stat_of(direct_, name_));
+    if (one.st_dev != other.st_dev || one.st_ino != other.st_ino)
+        return Error{Errc::BadArgument,
+                     "'" + name_ + "': the buffered and the direct descriptor are different files"};
+    return {};
+}
+
+Result<MigrationFile> MigrationFile::open_save(FileTarget target) {
+    MigrationFile file(target.name);
+    const std::uint64_t offset = target.offset;
+    MFD_CHECK(file.adopt(std::move(target), FileUse::Save));
+    if (std::cmp_greater(offset, INT64_MAX) ||
+        ::ftruncate(file.buffered_.get(), static_cast<off_t>(offset)) != 0)
+        return make_sys_error("failed to truncate migration file to offset " + hex(offset),
+                              std::cmp_greater(offset, INT64_MAX) ? EINVAL : errno);
+    MFD_CHECK(file.find_stream(offset));
+    if (file.direct_.valid()) {
+        MFD_TRY(file.alignment_, ask_save_alignment(file.direct_, file.stream_offset_, offset));
+    }
+    return file;
+}
+
+Result<MigrationFile> MigrationFile::open_load(FileTarget target) {
+    MigrationFile file(target.name);
+    const std::uint64_t offset = target.offset;
+    MFD_CHECK(file.adopt(std::move(target), FileUse::Load));
+    MFD_CHECK(file.find_stream(offset));
+    if (file.direct_.valid()) {
+        MFD_TRY(file.alignment_, ask_load_alignment(file.direct_));
+    }
+    return file;
+}
+
+Result<void> MigrationFile::find_stream(std::uint64_t offset) {
+    stream_offset_ = offset;
+    if (offset != 0)
+        return {};
+    const off_t position = ::lseek(buffered_.get(), 0, SEEK_CUR);
+    if (position < 0)
+        return make_sys_error("find the file position of '" + name_ + "'", errno);
+    stream_offset_ = static_cast<std::uint64_t>(position);
+    return {};
+}
+
+Result<void> MigrationFile::write_meta(std::span<const std::byte> data, std::uint64_t offset) {
+    auto written = write_all_at(buffered_, data, offset);
+    if (!written)
+        return with_context("'" + name_ + "' at 0x" + hex(offset), std::move(written).error());
+    return {};
+}
+
+Result<void> MigrationFile::read_meta(std::span<std::byte> data, std::uint64_t offset) const {
+    auto read = read_all_at(buffered_, data, offset);
+    if (!read)
+        return with_context("'" + name_ + "' at 0x" + hex(offset), std::move(read).error());
+    return {};
+}
+
+Result<std::size_t> MigrationFile::read_meta_up_to(std::span<std::byte> data,
+                                                   std::uint64_t offset) const {
+    auto read = read_up_to_at(buffered_, data, offset);
+    if (!read)
+        return with_context("'" + name_ + "' at 0x" + hex(offset), std::move(read).error());
+    return read;
+}
+
+Result<std::uint64_t> MigrationFile::size_bytes() const {
+    MFD_TRY(const auto info, stat_of(buffered_, name_));
+    if (!S_ISBLK(info.st_mode))
+        return static_cast<std::uint64_t>(info.st_size);
+    std::uint64_t bytes = 0; // seeking to the end would move a position that others share
+    if (::ioctl(buffered_.get(), BLKGETSIZE64, &bytes) != 0)
+        return make_sys_error("ask the size of '" + name_ + "'", errno);
+    return bytes;
+}
+
+Result<void> MigrationFile::sync() {
+    // One inode, so this covers what went through the direct descriptor: its extents and size, and
+    // the device's write cache.
+    if (::fdatasync(buffered_.get()) != 0)
+        return make_sys_error("bring '" + name_ + "' to stable storage", errno);
+    return {};
+}
+
+Result<void> MigrationFile::finish() {
+    int failed = 0;
+    for (Handle* handle : {&direct_handle_, &buffered_handle_}) {
+        handle->dup.reset();
+        // After EINTR the descriptor is closed all the same.
+        if (handle->own.valid() && ::close(handle->own.release()) != 0 && errno != EINTR)
+            failed = errno;
+    }
+    buffered_ = FdRef();
+    direct_ = FdRef();
+    if (failed != 0)
+        return make_sys_error("close '" + name_ + "'", failed);
+    return {};
+}
+
+} // namespace mfd

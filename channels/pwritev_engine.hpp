@@ -1,0 +1,25 @@
+// Transfers done one after the other, in start() itself: for buffered files, whose writes end up in
+// the page cache anyway, and for kernels without io_uring.
+#pragma once
+
+#include "channels/io_engine.hpp"
+
+#include <optional>
+
+namespace mfd {
+
+class PwritevEngine final : public IoEngine {
+public:
+    explicit PwritevEngine(std::vector<FdRef> files) : files_(std::move(files)) {}
+
+    [[nodiscard]] std::size_t depth() const override { return 1; }
+    [[nodiscard]] std::size_t in_flight() const override { return done_ ? 1 : 0; }
+    void start(const Transfer& transfer) override;
+    Result<Completion> reap() override;
+
+private:
+    std::vector<FdRef> files_;
+    std::optional<Completion> done_;
+};
+
+} // namespace mfd

@@ -1,0 +1,112 @@
+#include "channels/worker_pool.hpp"
+
+#include <pthread.h>
+#include <unistd.h>
+
+namespace mfd {
+
+namespace {
+constexpr std::size_t kLongestThreadName = 15; // the kernel's TASK_COMM_LEN, less the NUL
+}
+
+Result<std::unique_ptr<WorkerPool>> WorkerPool::start(unsigned workers, const std::string& prefix,
+                                                      MakeWorker make) {
+    std::unique_ptr<WorkerPool> pool(new WorkerPool);
+    {
+        MutexLock lock(pool->mu_);
+        pool->busy_ = workers;
+        pool->threads_info_.resize(workers);
+    }
+    for (unsigned index = 0; index < workers; ++index) {
+        std::string name = (prefix + std::to_string(index)).substr(0, kLongestThreadName);
+        pool->threads_.emplace_back([pool = pool.get(), index, name = std::move(name), make] {
+            pool->run_thread(index, name, make);
+        });
+    }
+    MutexLock lock(pool->mu_);
+    pool->to_owner_.wait(pool->mu_, [&pool]() MFD_REQUIRES(pool->mu_) { return pool->busy_ == 0; });
+    if (pool->error_)
+        return *pool->error_;
+    return pool;
+}
+
+WorkerPool::~WorkerPool() {
+    {
+        MutexLock lock(mu_);
+        closed_ = true;
+        to_workers_.notify_all();
+    }
+    threads_.clear(); // joins
+}
+
+void WorkerPool::report(Result<void> result) {
+    if (!result) {
+        if (result.error().code == Errc::Cancelled)
+            cancelled_ = true;
+        else if (!error_)
+            error_ = std::move(result).error();
+        pass_stop_.request_stop();
+    }
+    if (--busy_ == 0)
+        to_owner_.notify_all();
+}
+
+void WorkerPool::run_thread(unsigned index, const std::string& name, const MakeWorker& make) {
+    ::pthread_setname_np(::pthread_self(), name.c_str());
+    auto made = make(index);
+    std::uint64_t done_pass = 0;
+    {
+        MutexLock lock(mu_);
+        threads_info_[index] = {name, ::gettid()};
+        if (!made) {
+            report(std::move(made).error());
+            return;
+        }
+        report({});
+    }
+    const std::unique_ptr<Worker> worker = std::move(*made);
+    for (;;) {
+        std::stop_token stop;
+        {
+            MutexLock lock(mu_);
+            to_workers_.wait(mu_,
+                             [&]() MFD_REQUIRES(mu_) { return closed_ || pass_ != done_pass; });
+            if (closed_)
+                return;
+            done_pass = pass_;
+            stop = pass_stop_.get_token();
+        }
+        auto result = worker->run_pass(stop);
+        MutexLock lock(mu_);
+        report(std::move(result));
+    }
+}
+
+Result<void> WorkerPool::run_pass(const std::stop_token& stop) {
+    std::stop_source pass_stop;
+    {
+        MutexLock lock(mu_);
+        error_.reset();
+        cancelled_ = false;
+        pass_stop_ = pass_stop;
+        busy_ = static_cast<unsigned>(threads_.size());
+        ++pass_;
+        to_workers_.notify_all();
+    }
+    // Runs on the thread that cancels; without mu_, so it cannot wait for us.
+    const std::stop_callback forward(stop, [&pass_stop] { pass_stop.request_stop(); });
+    MutexLock lock(mu_);
+    to_owner_.wait(mu_, [this]() MFD_REQUIRES(mu_) { return busy_ == 0; });
+    if (error_)
+        return *error_;
+    if (cancelled_)
+        return Error{Errc::Cancelled, "stopped on request"};
+    return {};
+}
+
+std::vector<ThreadInfo> WorkerPool::threads() const {
+    MutexLock lock(mu_);
+    return threads_info_;
+}
+
+} // namespace mfd
