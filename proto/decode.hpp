@@ -43,7 +43,7 @@ struct DecodeLimits {
     std::uint64_t blocks = 4096;                                 // QEMU guests have under a hundred
     std::uint64_t sections = std::uint64_t{1} << 20;             // a live save has many PARTs
     std::uint64_t device_state_bytes = std::uint64_t{256} << 20; // all FULL bodies together
-    std::uint64_t vmdescription_bytes = std::uint64_t{64} << 20;
+    std::uint64_t vmdescription_bytes = std::uint64_t{16} << 20; // large guests: a few hundred KiB
 };
 
 struct DecodeOptions {
