@@ -1,7 +1,8 @@
 #include "channels/fdset.hpp"
 
+#include "channels/hex.hpp"
+
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 
@@ -23,13 +24,6 @@ std::optional<int> parse_set_id(std::string_view text) {
     if (parsed.ec != std::errc{} || parsed.ptr != end)
         return std::nullopt;
     return id;
-}
-
-std::string hex(int flags) {
-    std::array<char, 16> text{};
-    const auto done =
-        std::to_chars(text.data(), text.data() + text.size(), static_cast<unsigned>(flags), 16);
-    return {text.data(), done.ptr};
 }
 
 Error make_no_such_member(std::int64_t set_id, std::optional<std::int64_t> fd) {
@@ -137,8 +131,8 @@ Result<SetDup> FdSets::open(std::string_view path, int flags) {
         MFD_TRY(auto dup, duplicate(member->fd.get(), have));
         return SetDup(std::move(dup), set.use);
     }
-    return Error{Errc::NotFound,
-                 "Failed to find file descriptor with matching flags=0x" + hex(flags)};
+    return Error{Errc::NotFound, "Failed to find file descriptor with matching flags=0x" +
+                                     hex_text(static_cast<unsigned>(flags))};
 }
 
 void FdSets::drop_unused_sets() {

@@ -2,10 +2,9 @@
 
 #include "channels/direct_alignment.hpp"
 #include "channels/file_io.hpp"
+#include "channels/hex.hpp"
 
-#include <array>
 #include <cerrno>
-#include <charconv>
 #include <utility>
 
 #include <fcntl.h>
@@ -18,12 +17,6 @@ namespace mfd {
 namespace {
 
 constexpr mode_t kNewFileMode = 0600; // as QEMU creates it
-
-std::string hex(std::uint64_t value) {
-    std::array<char, 16> text{};
-    const auto done = std::to_chars(text.data(), text.data() + text.size(), value, 16);
-    return {text.data(), done.ptr};
-}
 
 // Opened with O_NONBLOCK, since a FIFO without a reader would hang the job for good; taken off
 // again at once, since an engine must not be told EAGAIN. For files it means nothing.
@@ -111,7 +104,7 @@ Result<MigrationFile> MigrationFile::open_save(FileTarget target) {
     MFD_CHECK(file.adopt(std::move(target), FileUse::Save));
     if (std::cmp_greater(offset, INT64_MAX) ||
         ::ftruncate(file.buffered_.get(), static_cast<off_t>(offset)) != 0)
-        return make_sys_error("failed to truncate migration file to offset " + hex(offset),
+        return make_sys_error("failed to truncate migration file to offset " + hex_text(offset),
                               std::cmp_greater(offset, INT64_MAX) ? EINVAL : errno);
     MFD_CHECK(file.find_stream(offset));
     if (file.direct_.valid()) {
@@ -145,14 +138,14 @@ Result<void> MigrationFile::find_stream(std::uint64_t offset) {
 Result<void> MigrationFile::write_meta(std::span<const std::byte> data, std::uint64_t offset) {
     auto written = write_all_at(buffered_, data, offset);
     if (!written)
-        return with_context("'" + name_ + "' at 0x" + hex(offset), std::move(written).error());
+        return with_context("'" + name_ + "' at 0x" + hex_text(offset), std::move(written).error());
     return {};
 }
 
 Result<void> MigrationFile::read_meta(std::span<std::byte> data, std::uint64_t offset) const {
     auto read = read_all_at(buffered_, data, offset);
     if (!read)
-        return with_context("'" + name_ + "' at 0x" + hex(offset), std::move(read).error());
+        return with_context("'" + name_ + "' at 0x" + hex_text(offset), std::move(read).error());
     return {};
 }
 
@@ -160,7 +153,7 @@ Result<std::size_t> MigrationFile::read_meta_up_to(std::span<std::byte> data,
                                                    std::uint64_t offset) const {
     auto read = read_up_to_at(buffered_, data, offset);
     if (!read)
-        return with_context("'" + name_ + "' at 0x" + hex(offset), std::move(read).error());
+        return with_context("'" + name_ + "' at 0x" + hex_text(offset), std::move(read).error());
     return read;
 }
 

@@ -63,6 +63,7 @@ public:
 
 private:
     struct State;
+    class LoadWorker;
     explicit PageLoader(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
     std::unique_ptr<WorkerPool> pool_; // last: its workers use the state

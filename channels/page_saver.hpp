@@ -69,6 +69,7 @@ public:
 
 private:
     struct State;
+    class SaveWorker;
     explicit PageSaver(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
     std::unique_ptr<WorkerPool> pool_; // last: its workers use the state

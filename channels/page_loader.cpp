@@ -1,0 +1,159 @@
+#include "channels/page_loader.hpp"
+
+#include "channels/chunk_cursor.hpp"
+#include "channels/run_builder.hpp"
+#include "channels/transfer_window.hpp"
+#include "channels/zero_page.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+
+namespace mfd {
+
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+// Where the bytes of bridged gaps are dropped: one per worker, so that reads in flight do not pull
+// one cache line between processors.
+constexpr std::size_t kScratchBytes = std::size_t{64} << 10;
+
+struct FreeScratch {
+    void operator()(std::byte* bytes) const {
+        ::operator delete[](bytes, std::align_val_t{kScratchBytes});
+    }
+};
+
+// Memory that is zero stays untouched: it may be a hole, and writing would allocate it.
+void overwrite_with_zeros(std::byte* base, PageRun run) {
+    std::byte* page = base + run.first * kPageSize;
+    for (const std::byte* end = page + run.count * kPageSize; page != end; page += kPageSize)
+        if (!is_zero_page(page))
+            std::memset(page, 0, kPageSize);
+}
+
+} // namespace
+
+struct PageLoader::State {
+    State(const MigrationFile& migration_file, LoadOptions load_options, Counters& load_counters)
+        : file(migration_file), options(std::move(load_options)), counters(load_counters) {}
+
+    const MigrationFile& file;
+    const LoadOptions options;
+    Counters& counters;
+    ChunkCursor cursor;
+    std::span<const LoadBlock> blocks;
+};
+
+class PageLoader::LoadWorker final : public Worker {
+public:
+    LoadWorker(State& state, unsigned index, std::unique_ptr<IoEngine> engine)
+        : state_(state), counters_(state.counters.channel(index)),
+          scratch_(new (std::align_val_t{kScratchBytes}) std::byte[kScratchBytes]),
+          window_(std::move(engine), counters_, state.options.limiter),
+          runs_(window_, TransferOp::Read, limits()) {}
+
+    Result<void> run_pass(const std::stop_token& stop) override {
+        auto result = load_chunks(stop);
+        auto drained = window_.drain(); // the kernel writes to guest memory until then
+        return drained ? std::move(result) : std::move(drained);
+    }
+
+private:
+    [[nodiscard]] RunLimits limits() const {
+        RunLimits limits{state_.options.transfer_bytes,
+                         state_.options.bridge_bytes,
+                         std::nullopt,
+                         {scratch_.get(), kScratchBytes}};
+        if (state_.file.direct_fd().valid())
+            limits.direct = state_.file.alignment();
+        return limits;
+    }
+
+    Result<void> load_chunks(const std::stop_token& stop) {
+        while (const auto chunk = state_.cursor.next()) {
+            if (stop.stop_requested())
+                return Error{Errc::Cancelled, "stopped on request"};
+            MFD_CHECK(load_chunk(state_.blocks[chunk->block], chunk->pages, stop));
+        }
+        return {};
+    }
+
+    // Reads are started run by run; the clear pages between are dealt with while those are in
+    // flight. They are other pages, so neither has to wait.
+    Result<void> load_chunk(const LoadBlock& block, PageRun pages, const std::stop_token& stop) {
+        runs_.set_target({{&block.name, block.pages_offset}, block.base});
+        for (std::uint64_t at = pages.first; at < pages.end();) {
+            const auto run = block.present->next_set_run(at, pages.end());
+            const PageRun gap{at, (run ? run->first : pages.end()) - at};
+            if (gap.count != 0) {
+                MFD_CHECK(runs_.offer(gap, PageSource::StandIn, stop));
+                MFD_CHECK(make_zero(block, gap));
+            }
+            if (run) {
+                MFD_CHECK(runs_.add(*run, PageSource::Guest, stop));
+                counters_.normal_pages.fetch_add(run->count, kRelaxed);
+            }
+            if (stop.stop_requested())
+                return Error{Errc::Cancelled, "stopped on request"};
+            at = gap.end() + (run ? run->count : 0);
+        }
+        return runs_.flush(stop);
+    }
+
+    Result<void> make_zero(const LoadBlock& block, PageRun gap) {
+        counters_.duplicate_pages.fetch_add(gap.count, kRelaxed);
+        if (block.zero)
+            return block.zero(gap);
+        overwrite_with_zeros(block.base, gap);
+        return {};
+    }
+
+    State& state_;
+    ChannelCounters& counters_;
+    const std::unique_ptr<std::byte[], FreeScratch> scratch_; // outlives the window's transfers
+    TransferWindow window_;
+    RunBuilder runs_;
+};
+
+PageLoader::PageLoader(std::unique_ptr<State> state) : state_(std::move(state)) {}
+PageLoader::~PageLoader() = default;
+
+Result<std::unique_ptr<PageLoader>> PageLoader::start(const MigrationFile& file,
+                                                      LoadOptions options, Counters& counters) {
+    std::unique_ptr<PageLoader> loader(
+        new PageLoader(std::make_unique<State>(file, std::move(options), counters)));
+    State& state = *loader->state_;
+    const auto make_worker = [&state](unsigned index) -> Result<std::unique_ptr<Worker>> {
+        EngineSetup setup{state.options.engine,
+                          {state.file.buffered_fd(), state.file.direct_fd()},
+                          std::max<std::size_t>(state.options.depth, 1),
+                          state.file.direct_fd().valid()};
+        MFD_TRY(auto engine, state.options.make_engine(setup));
+        return std::unique_ptr<Worker>(
+            std::make_unique<LoadWorker>(state, index, std::move(engine)));
+    };
+    MFD_TRY(loader->pool_,
+            WorkerPool::start(state.options.channels, state.options.thread_prefix, make_worker));
+    return loader;
+}
+
+Result<void> PageLoader::load(std::span<const LoadBlock> blocks, const std::stop_token& stop) {
+    std::vector<std::uint64_t> block_pages;
+    for (const LoadBlock& block : blocks) {
+        MFD_CHECK(check_slots(block.name, block.length_bytes, block.pages_offset,
+                              block.present->pages()));
+        block_pages.push_back(block.length_bytes / kPageSize);
+    }
+    state_->blocks = blocks;
+    state_->cursor.reset(block_pages, state_->options.channels);
+    return pool_->run_pass(stop);
+}
+
+std::vector<ThreadInfo> PageLoader::threads() const {
+    return pool_->threads();
+}
+
+} // namespace mfd

@@ -1,0 +1,204 @@
+#include "channels/page_saver.hpp"
+
+#include "channels/chunk_cursor.hpp"
+#include "channels/run_builder.hpp"
+#include "channels/transfer_window.hpp"
+#include "channels/zero_page.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace mfd {
+
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+// Written where a page is known to be zero and must not be touched. Several parts of a transfer may
+// point here; 64 KiB keep their number low.
+alignas(64 * 1024) std::byte zeros[64 * 1024];
+
+// Calls f(run, may hold data) for the parts of `pages` inside and outside of `data`.
+template <class F>
+Result<void> for_each_extent(const std::optional<std::vector<PageRun>>& data, PageRun pages, F f) {
+    if (!data)
+        return f(pages, true);
+    auto extent = std::ranges::upper_bound(*data, pages.first, {}, &PageRun::end);
+    std::uint64_t at = pages.first;
+    for (; at < pages.end() && extent != data->end() && extent->first < pages.end(); ++extent) {
+        if (extent->first > at) {
+            MFD_CHECK(f(PageRun{at, extent->first - at}, false));
+            at = extent->first;
+        }
+        const std::uint64_t last = std::min(extent->end(), pages.end());
+        MFD_CHECK(f(PageRun{at, last - at}, true));
+        at = last;
+    }
+    if (at < pages.end())
+        return f(PageRun{at, pages.end() - at}, false);
+    return {};
+}
+
+} // namespace
+
+struct PageSaver::State {
+    State(const MigrationFile& migration_file, SaveOptions save_options, Counters& save_counters)
+        : file(migration_file), options(std::move(save_options)), counters(save_counters) {}
+
+    const MigrationFile& file;
+    const SaveOptions options;
+    Counters& counters;
+    ChunkCursor cursor;
+    std::span<const SaveBlock> blocks; // of the pass
+};
+
+namespace {
+
+RunLimits limits_of(const MigrationFile& file, const SaveOptions& options) {
+    RunLimits limits{options.transfer_bytes, options.bridge_bytes, std::nullopt, zeros};
+    if (file.direct_fd().valid())
+        limits.direct = file.alignment();
+    return limits;
+}
+
+} // namespace
+
+class PageSaver::SaveWorker final : public Worker {
+public:
+    SaveWorker(State& state, unsigned index, std::unique_ptr<IoEngine> engine)
+        : state_(state), counters_(state.counters.channel(index)),
+          window_(std::move(engine), counters_, state.options.limiter),
+          runs_(window_, TransferOp::Write, limits_of(state.file, state.options)) {}
+
+    Result<void> run_pass(const std::stop_token& stop) override {
+        auto result = save_chunks(stop);
+        // Whatever happened: nothing may be in flight when the pass is over. A failed write is what
+        // others should hear of, not that it made this worker stop.
+        auto drained = window_.drain();
+        return drained ? std::move(result) : std::move(drained);
+    }
+
+private:
+    Result<void> save_chunks(const std::stop_token& stop) {
+        while (const auto chunk = state_.cursor.next()) {
+            if (stop.stop_requested())
+                return Error{Errc::Cancelled, "stopped on request"};
+            MFD_CHECK(save_chunk(state_.blocks[chunk->block], chunk->pages, stop));
+        }
+        return {};
+    }
+
+    Result<void> save_chunk(const SaveBlock& block, PageRun pages, const std::stop_token& stop) {
+        // Writing never changes what is written; the parts of a transfer have no const form.
+        runs_.set_target({{&block.name, block.pages_offset}, const_cast<std::byte*>(block.base)});
+        if (block.dirty == nullptr) {
+            MFD_CHECK(save_dirty(block, pages, stop));
+            return runs_.flush(stop);
+        }
+        std::uint64_t at = pages.first;
+        while (const auto run = block.dirty->next_set_run(at, pages.end())) {
+            // Clean pages may go along, as long as they may be touched. What they hold is either in
+            // the file already or has been written to since, and then comes in the next pass.
+            if (run->first > at)
+                MFD_CHECK(offer_clean(block, {at, run->first - at}, stop));
+            MFD_CHECK(save_dirty(block, *run, stop));
+            at = run->end();
+        }
+        return runs_.flush(stop);
+    }
+
+    Result<void> offer_clean(const SaveBlock& block, PageRun pages, const std::stop_token& stop) {
+        return for_each_extent(block.data, pages, [&](PageRun run, bool may_hold_data) {
+            return may_hold_data ? runs_.offer(run, PageSource::Guest, stop) : runs_.flush(stop);
+        });
+    }
+
+    Result<void> save_dirty(const SaveBlock& block, PageRun pages, const std::stop_token& stop) {
+        return for_each_extent(block.data, pages, [&](PageRun run, bool may_hold_data) {
+            if (state_.options.zero_page_detection == ZeroPageDetection::None)
+                return store(block, run, may_hold_data ? PageSource::Guest : PageSource::StandIn,
+                             stop);
+            return may_hold_data ? save_scanned(block, run, stop)
+                                 : leave_out(block, run, PageSource::StandIn, stop);
+        });
+    }
+
+    Result<void> save_scanned(const SaveBlock& block, PageRun pages, const std::stop_token& stop) {
+        const std::uint64_t step =
+            std::max<std::uint64_t>(state_.options.transfer_bytes / kPageSize, 1);
+        for (std::uint64_t at = pages.first; at < pages.end();) {
+            // No further at once than a transfer, so that it starts as soon as it is complete.
+            const std::uint64_t count = std::min(pages.end() - at, step);
+            const std::byte* memory = block.base + at * kPageSize;
+            const std::uint64_t zero = count_zero_pages(memory, count);
+            if (zero != 0)
+                MFD_CHECK(leave_out(block, {at, zero}, PageSource::Guest, stop));
+            const std::uint64_t data = count_data_pages(memory + zero * kPageSize, count - zero);
+            if (data != 0)
+                MFD_CHECK(store(block, {at + zero, data}, PageSource::Guest, stop));
+            at += zero + data;
+            if (stop.stop_requested())
+                return Error{Errc::Cancelled, "stopped on request"};
+        }
+        return {};
+    }
+
+    Result<void> store(const SaveBlock& block, PageRun run, PageSource source,
+                       const std::stop_token& stop) {
+        block.present->set_range(run);
+        counters_.normal_pages.fetch_add(run.count, kRelaxed);
+        return runs_.add(run, source, stop);
+    }
+
+    Result<void> leave_out(const SaveBlock& block, PageRun run, PageSource source,
+                           const std::stop_token& stop) {
+        block.present->clear_range(run);
+        counters_.duplicate_pages.fetch_add(run.count, kRelaxed);
+        return runs_.offer(run, source, stop);
+    }
+
+    State& state_;
+    ChannelCounters& counters_;
+    TransferWindow window_;
+    RunBuilder runs_;
+};
+
+PageSaver::PageSaver(std::unique_ptr<State> state) : state_(std::move(state)) {}
+PageSaver::~PageSaver() = default;
+
+Result<std::unique_ptr<PageSaver>> PageSaver::start(const MigrationFile& file, SaveOptions options,
+                                                    Counters& counters) {
+    std::unique_ptr<PageSaver> saver(
+        new PageSaver(std::make_unique<State>(file, std::move(options), counters)));
+    State& state = *saver->state_;
+    const auto make_worker = [&state](unsigned index) -> Result<std::unique_ptr<Worker>> {
+        EngineSetup setup{state.options.engine,
+                          {state.file.buffered_fd(), state.file.direct_fd()},
+                          std::max<std::size_t>(state.options.depth, 1),
+                          state.file.direct_fd().valid()};
+        MFD_TRY(auto engine, state.options.make_engine(setup));
+        return std::unique_ptr<Worker>(
+            std::make_unique<SaveWorker>(state, index, std::move(engine)));
+    };
+    MFD_TRY(saver->pool_,
+            WorkerPool::start(state.options.channels, state.options.thread_prefix, make_worker));
+    return saver;
+}
+
+Result<void> PageSaver::pass(std::span<const SaveBlock> blocks, const std::stop_token& stop) {
+    std::vector<std::uint64_t> block_pages;
+    for (const SaveBlock& block : blocks) {
+        MFD_CHECK(check_slots(block.name, block.length_bytes, block.pages_offset,
+                              block.present->pages()));
+        block_pages.push_back(block.length_bytes / kPageSize);
+    }
+    state_->blocks = blocks;
+    state_->cursor.reset(block_pages, state_->options.channels);
+    return pool_->run_pass(stop);
+}
+
+std::vector<ThreadInfo> PageSaver::threads() const {
+    return pool_->threads();
+}
+
+} // namespace mfd
