@@ -15,6 +15,9 @@
 
 namespace mfd::qmp {
 
+// The command that ends negotiation mode. Its effect is the session's; the declaration is here.
+inline constexpr std::string_view kNegotiate = "qmp_capabilities";
+
 enum class Access : std::uint8_t {
     Query, // reads only: also served on read-only listeners
     Change,

@@ -27,11 +27,11 @@ inline constexpr std::size_t kMessagesPerTurn = 32;
 
 // Output waiting for a client at which no further command of this client is started.
 inline constexpr std::size_t kOutputPauseBytes = std::size_t{1} << 20;
-// Output waiting for a client at which an event that comes on top drops the connection: its reader
-// is gone or hangs, and events cannot be held back.
-inline constexpr std::size_t kOutputDropBytes = std::size_t{8} << 20;
-// Strings handed to the kernel in one call.
-inline constexpr std::size_t kWriteBuffers = 16;
+// Events waiting for a client at which it is disconnected: its reader is gone or hangs, and events,
+// unlike replies, cannot be held back.
+inline constexpr std::size_t kEventBacklogBytes = std::size_t{8} << 20;
+// Output buffer kept for the next message; what a larger one needed is given back after it.
+inline constexpr std::size_t kKeptOutputBytes = std::size_t{64} << 10;
 
 // Descriptors the kernel lets one message carry (SCM_MAX_FD of Linux).
 inline constexpr std::size_t kDescriptorsPerMessage = 253;

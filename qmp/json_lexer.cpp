@@ -1,0 +1,172 @@
+#include "qmp/json_lexer.hpp"
+
+#include "qmp/limits.hpp"
+
+#include <algorithm>
+
+namespace mfd::qmp {
+
+namespace {
+
+constexpr bool is_digit(unsigned char byte) {
+    return byte >= '0' && byte <= '9';
+}
+constexpr bool is_lower(unsigned char byte) {
+    return byte >= 'a' && byte <= 'z';
+}
+constexpr bool is_exponent(unsigned char byte) {
+    return byte == 'e' || byte == 'E';
+}
+// Bytes that no string contains: control characters, and the two that UTF-8 never uses.
+constexpr bool is_impossible(unsigned char byte) {
+    return byte < 0x20 || byte > 0xFD;
+}
+
+constexpr std::optional<TokenType> structural(unsigned char byte) {
+    switch (byte) {
+    case '{':
+        return TokenType::BeginObject;
+    case '}':
+        return TokenType::EndObject;
+    case '[':
+        return TokenType::BeginArray;
+    case ']':
+        return TokenType::EndArray;
+    case ':':
+        return TokenType::Colon;
+    case ',':
+        return TokenType::Comma;
+    default:
+        return std::nullopt;
+    }
+}
+
+} // namespace
+
+std::optional<TokenType> JsonLexer::next(std::string_view& bytes, std::string& text) {
+    while (!bytes.empty()) {
+        if (state_ == State::String)
+            keep_string_run(bytes, text);
+        if (length_ > limits::kTokenBytes) {
+            length_ = 0;
+            state_ = State::Start;
+            return TokenType::TooLong;
+        }
+        if (bytes.empty())
+            break;
+        const char byte = bytes.front();
+        const Step taken = step(static_cast<unsigned char>(byte));
+        if (state_ == State::Start && taken.next == State::String)
+            quote_ = byte;
+        state_ = taken.next;
+        if (taken.take != Take::Leave)
+            bytes.remove_prefix(1);
+        if (taken.take == Take::Keep) {
+            text.push_back(byte);
+            ++length_;
+        }
+        if (taken.done) {
+            length_ = 0;
+            return taken.done;
+        }
+    }
+    return std::nullopt;
+}
+
+// The ordinary bytes of a string, many at once: a long string is what long messages consist of.
+void JsonLexer::keep_string_run(std::string_view& bytes, std::string& text) {
+    const auto ordinary = [this](char byte) {
+        return byte != quote_ && byte != '\\' && !is_impossible(static_cast<unsigned char>(byte));
+    };
+    const auto run_end = std::find_if_not(bytes.begin(), bytes.end(), ordinary);
+    const auto run = std::min(static_cast<std::size_t>(run_end - bytes.begin()),
+                              limits::kTokenBytes + 1 - length_);
+    text.append(bytes.substr(0, run));
+    bytes.remove_prefix(run);
+    length_ += run;
+}
+
+JsonLexer::Step JsonLexer::start(unsigned char byte) {
+    if (const auto type = structural(byte))
+        return {State::Start, Take::Keep, type};
+    switch (byte) {
+    case ' ':
+    case '\t':
+    case '\r':
+    case '\n':
+        return {State::Start, Take::Skip};
+    case '"':
+    case '\'':
+        return {State::String, Take::Keep};
+    case '-':
+        return {State::Minus, Take::Keep};
+    case '0':
+        return {State::Zero, Take::Keep};
+    default:
+        break;
+    }
+    if (is_digit(byte))
+        return {State::Digits, Take::Keep};
+    if (is_lower(byte))
+        return {State::Keyword, Take::Keep};
+    return {State::Recovery, Take::Keep, TokenType::Stray};
+}
+
+JsonLexer::Step JsonLexer::step(unsigned char byte) const {
+    constexpr Step kStray{State::Recovery, Take::Keep, TokenType::Stray};
+    constexpr Step kInteger{State::Start, Take::Leave, TokenType::Integer};
+    constexpr Step kFloat{State::Start, Take::Leave, TokenType::Float};
+    const auto keep_in = [](State state) { return Step{state, Take::Keep}; };
+    switch (state_) {
+    case State::Start:
+        return start(byte);
+    case State::String:
+        if (byte == static_cast<unsigned char>(quote_))
+            return {State::Start, Take::Keep, TokenType::String};
+        if (is_impossible(byte))
+            return kStray;
+        return keep_in(byte == '\\' ? State::StringEscape : State::String);
+    case State::StringEscape: // which escapes there are is for the parser to say
+        return is_impossible(byte) ? kStray : keep_in(State::String);
+    case State::Minus:
+        if (!is_digit(byte))
+            return kStray;
+        return keep_in(byte == '0' ? State::Zero : State::Digits);
+    case State::Zero:
+        if (is_digit(byte))
+            return kStray;
+        break;
+    case State::Digits:
+        if (is_digit(byte))
+            return keep_in(State::Digits);
+        break;
+    case State::Point:
+        return is_digit(byte) ? keep_in(State::Fraction) : kStray;
+    case State::Fraction:
+        if (is_digit(byte))
+            return keep_in(State::Fraction);
+        return is_exponent(byte) ? keep_in(State::Exponent) : kFloat;
+    case State::Exponent:
+        if (byte == '+' || byte == '-')
+            return keep_in(State::ExponentSign);
+        return is_digit(byte) ? keep_in(State::ExponentDigits) : kStray;
+    case State::ExponentSign:
+        return is_digit(byte) ? keep_in(State::ExponentDigits) : kStray;
+    case State::ExponentDigits:
+        return is_digit(byte) ? keep_in(State::ExponentDigits) : kFloat;
+    case State::Keyword:
+        if (is_lower(byte))
+            return keep_in(State::Keyword);
+        return {State::Start, Take::Leave, TokenType::Keyword};
+    case State::Recovery:
+        if (structural(byte) || (is_impossible(byte) && byte != '\t'))
+            return {State::Start, Take::Leave};
+        return {State::Recovery, Take::Skip};
+    }
+    // After the integer part of a number.
+    if (byte == '.')
+        return keep_in(State::Point);
+    return is_exponent(byte) ? keep_in(State::Exponent) : kInteger;
+}
+
+} // namespace mfd::qmp
