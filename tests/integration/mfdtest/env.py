@@ -1,0 +1,78 @@
+"""What the tests are told by the build: programs, golden files and where to put large files."""
+
+import os
+import shutil
+import sys
+import unittest
+
+#: Limit for anything that should take moments; generous, for slow and busy machines.
+DEADLINE_S = float(os.environ.get("MFD_DEADLINE", "60"))
+
+
+def required():
+    """True where a test that cannot run counts as a failure."""
+    return os.environ.get("MFD_REQUIRE", "") == "1"
+
+
+def need(ok, reason):
+    if not ok:
+        raise unittest.SkipTest(reason)
+
+
+def daemon():
+    """The multifdd under test."""
+    path = os.environ.get("MFD_DAEMON", "")
+    need(path and os.access(path, os.X_OK), "no multifdd: MFD_DAEMON names no program")
+    return path
+
+
+def subject():
+    """"qemu" runs the same tests against QEMU, which shows that the tests themselves are right."""
+    return os.environ.get("MFD_SUBJECT", "multifdd")
+
+
+def qemu():
+    """A QEMU of at least 9.1, the first with direct-io."""
+    path = shutil.which(os.environ.get("MFD_QEMU", "qemu-system-x86_64"))
+    need(path, "no QEMU: qemu-system-x86_64 is not installed")
+    return path
+
+
+def need_qemu_version(version):
+    """VERSION is query-version's answer."""
+    number = version["qemu"]["major"], version["qemu"]["minor"]
+    need(number >= (9, 1), "QEMU %d.%d is too old, 9.1 is needed" % number)
+
+
+def shared(*parts):
+    """A file of the folder with the golden files."""
+    root = os.environ.get("MFD_SHARED_DIR", "")
+    path = os.path.join(root, *parts)
+    need(root and os.path.exists(path), "no golden files: %s is not there" % (path or "MFD_SHARED_DIR"))
+    return path
+
+
+def scratch_root():
+    """A folder on a real file system, for migration files."""
+    root = os.environ.get("MFD_SCRATCH_DIR") or os.path.join("/var/tmp", "mfd-test-%d" % os.getuid())
+    os.makedirs(root, exist_ok=True)
+    return root
+
+
+def need_direct_io(folder):
+    path = os.path.join(folder, "direct-probe-%d" % os.getpid())
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_DIRECT, 0o600))
+    except OSError as error:
+        raise unittest.SkipTest("no O_DIRECT in %s: %s" % (folder, error)) from error
+    finally:
+        if os.path.exists(path):
+            os.unlink(path)
+
+
+def note(text):
+    print(text, flush=True)
+
+
+def warn(text):
+    print(text, file=sys.stderr, flush=True)
