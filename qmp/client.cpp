@@ -107,10 +107,9 @@ Result<void> Client::negotiate(const ConnectOptions& options, Clock::time_point 
         return Error{Errc::BadFormat, "what answers there does not speak QMP: no greeting", 0};
     greeting_ = *qmp;
 
-    Json arguments = Json::object();
+    Json request{{"execute", "qmp_capabilities"}};
     if (options.enable_oob)
-        arguments["enable"] = Json::array({"oob"});
-    Json request{{"execute", "qmp_capabilities"}, {"arguments", std::move(arguments)}};
+        request["arguments"] = {{"enable", Json::array({"oob"})}};
     MFD_TRY(const auto reply, exchange_until(std::move(request), {}, deadline));
     if (const auto error = error_of(reply))
         return Error{Errc::Unsupported, "negotiation refused: " + error->desc, 0};
