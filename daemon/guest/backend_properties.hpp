@@ -15,6 +15,8 @@
 
 namespace mfd {
 
+class PropertySource;
+
 enum class BackendType : std::uint8_t { Ram, Memfd, Shm, File };
 enum class NumaPolicy : std::uint8_t { Default, Preferred, Bind, Interleave };
 enum class OnOffAuto : std::uint8_t { Auto, On, Off };
@@ -22,6 +24,11 @@ enum class OnOffAuto : std::uint8_t { Auto, On, Off };
 // "memory-backend-ram" and so on.
 [[nodiscard]] std::string_view backend_type_name(BackendType type);
 [[nodiscard]] std::optional<BackendType> backend_type_from_name(std::string_view name);
+[[nodiscard]] std::string_view numa_policy_name(NumaPolicy policy);
+
+// Half of a 57-bit address space. A larger backend is refused as out of memory, before any sum with
+// its size is formed; smaller ones are for the kernel to refuse.
+inline constexpr std::uint64_t kMaxBackendBytes = std::uint64_t{1} << 56;
 
 struct BackendProperties {
     BackendType type = BackendType::Ram;
@@ -65,6 +72,10 @@ backend_properties_from_json(const nlohmann::json& arguments);
 
 // From "TYPE,id=...,size=..." of --object, parsed with the implied key "qom-type".
 [[nodiscard]] Result<BackendProperties> backend_properties_from_keyval(const KeyValueList& options);
+
+// Asks `from` for every property of the type p.type but "qom-type" and "id". What a type has is
+// written down here alone: a source that only notes what it is asked for learns the type's schema.
+[[nodiscard]] Result<void> read_backend_properties(PropertySource& from, BackendProperties& p);
 
 // What can be said about the values without touching the system: size not 0, identifier, multiples
 // of 4 KiB, contradicting properties. Both functions above have done it.

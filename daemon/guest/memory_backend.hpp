@@ -66,7 +66,7 @@ public:
 
     MemoryBackend(const MemoryBackend&) = delete;
     MemoryBackend& operator=(const MemoryBackend&) = delete;
-    ~MemoryBackend() = default;
+    ~MemoryBackend();
 
     [[nodiscard]] const std::string& id() const { return properties_.id; }
     [[nodiscard]] BackendType type() const { return properties_.type; }
@@ -105,16 +105,24 @@ private:
     friend class BackendMaker;
     MemoryBackend() = default;
 
+    // data_extents() of a part; the part begins and ends with a page.
+    [[nodiscard]] Result<std::vector<ByteExtent>> data_in(ByteExtent range) const;
+    [[nodiscard]] Result<void> discard_private(std::uint64_t offset, std::uint64_t length) const;
+    [[nodiscard]] Result<void> punch(std::uint64_t offset, std::uint64_t length) const;
+    [[nodiscard]] Result<void> write_zeros(ByteExtent range) const;
+    // The file for finding holes, which moves its position; invalid if that would show.
+    [[nodiscard]] FdRef seek_fd() const { return passed_ ? own_position_.ref() : fd_.ref(); }
+
     BackendProperties properties_;
     std::string block_name_;
     MemoryKind kind_ = MemoryKind::Anonymous;
     bool shared_ = false;
     bool readonly_ = false;
     bool foreign_ = false;
+    bool passed_ = false; // fd_ is a duplicate of a client's descriptor and shares its position
     std::uint64_t page_bytes_ = 4096;
     UniqueFd fd_;
-    UniqueFd
-        seek_fd_; // same file, own position: finding holes moves it, which a client must not see
+    UniqueFd own_position_; // of a passed descriptor: the same file, opened once more
     UniqueFd dirty_log_;
     MappedMemory mapping_;
 };
