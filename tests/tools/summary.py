@@ -23,8 +23,12 @@ def outcome(case):
 
 
 def reason(case, name):
-    """The program's own words on why it skipped: its last line that says something."""
+    """The program's own words on why it skipped: the lines that say so, or the last one that says
+    anything."""
     lines = [line.strip() for line in (case.findtext("system-out") or "").splitlines()]
+    announced = [line for line in lines if line.startswith("skipped: ")]
+    if announced:
+        return "\n      ".join(announced)
     telling = [
         line
         for line in lines
