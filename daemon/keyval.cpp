@@ -69,17 +69,22 @@ Result<KeyValueList> parse_keyval(std::string_view text, std::string_view implie
     std::vector<KeyValue> items;
     bool first = true;
     while (!text.empty()) {
-        std::string part = take_part(text);
         const bool implied = std::exchange(first, false) && !implied_key.empty();
-        const std::size_t equals = part.find('=');
-        if (equals == 0)
-            return Error{Errc::BadArgument, "Expected parameter before '='"};
-        if (equals != std::string::npos)
-            items.push_back({part.substr(0, equals), part.substr(equals + 1)});
-        else if (implied && !part.empty())
-            items.push_back({std::string(implied_key), std::move(part)});
-        else if (!part.empty()) // a comma at the end or two with nothing between say nothing
-            items.push_back(switch_value(std::move(part)));
+        // A key ends at the first of both, so only values can have commas in them.
+        const std::size_t key_end = std::min(text.find_first_of("=,"), text.size());
+        std::string key(text.substr(0, key_end));
+        if (key_end < text.size() && text[key_end] == '=') {
+            if (key.empty())
+                return Error{Errc::BadArgument, "Expected parameter before '='"};
+            text.remove_prefix(key_end + 1);
+            items.push_back({std::move(key), take_part(text)});
+        } else if (implied && !key.empty()) {
+            items.push_back({std::string(implied_key), take_part(text)});
+        } else {
+            text.remove_prefix(std::min(key_end + 1, text.size()));
+            if (!key.empty()) // a comma at the end or two with nothing between say nothing
+                items.push_back(switch_value(std::move(key)));
+        }
     }
     return KeyValueList(std::move(items));
 }

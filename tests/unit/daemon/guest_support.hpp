@@ -1,0 +1,78 @@
+// Shared by the tests of daemon/guest: backends from option text, and a directory that goes away.
+#pragma once
+
+#include "daemon/guest/memory_backend.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <fcntl.h>
+
+namespace mfd::test {
+
+inline Result<BackendProperties> properties(std::string_view text) {
+    MFD_TRY(const KeyValueList list, parse_keyval(text, "qom-type"));
+    return backend_properties_from_keyval(list);
+}
+
+inline Result<std::unique_ptr<MemoryBackend>> try_backend(std::string_view text,
+                                                          const FdsetOpener& opener = {}) {
+    MFD_TRY(auto parsed, properties(text));
+    return MemoryBackend::make(std::move(parsed), opener);
+}
+
+inline std::unique_ptr<MemoryBackend> backend(std::string_view text,
+                                              const FdsetOpener& opener = {}) {
+    auto made = try_backend(text, opener);
+    INFO(text << ": " << (made.has_value() ? "" : made.error().what));
+    REQUIRE(made.has_value());
+    return std::move(*made);
+}
+
+inline std::string refusal(std::string_view text, const FdsetOpener& opener = {}) {
+    const auto made = try_backend(text, opener);
+    return made.has_value() ? std::string("accepted") : made.error().what;
+}
+
+class ScratchDirectory {
+public:
+    ScratchDirectory() {
+        std::string name = std::filesystem::temp_directory_path() / "multifdd-test-XXXXXX";
+        REQUIRE(::mkdtemp(name.data()) != nullptr);
+        path_ = name;
+    }
+    ScratchDirectory(const ScratchDirectory&) = delete;
+    ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+    ~ScratchDirectory() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    [[nodiscard]] std::string file(const char* name) const { return path_ / name; }
+    // A file of that many bytes, all of it hole.
+    [[nodiscard]] std::string make_file(const char* name, std::uint64_t bytes) const {
+        const UniqueFd fd(::open(file(name).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+        REQUIRE(::ftruncate(fd.get(), static_cast<off_t>(bytes)) == 0);
+        return file(name);
+    }
+
+private:
+    std::filesystem::path path_;
+};
+
+// Hands out duplicates of one descriptor for /dev/fdset/7 and knows no other set.
+inline FdsetOpener opener_of(FdRef fd, int* wanted_flags = nullptr) {
+    return [fd, wanted_flags](std::string_view path, int flags) -> Result<UniqueFd> {
+        if (path != "/dev/fdset/7")
+            return Error{Errc::NotFound, "Failed to find fdset " + std::string(path)};
+        if (wanted_flags != nullptr)
+            *wanted_flags = flags;
+        return UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+    };
+}
+
+} // namespace mfd::test

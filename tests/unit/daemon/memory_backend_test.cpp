@@ -1,0 +1,440 @@
+#include "daemon/guest/memory_backend.hpp"
+#include "guest_support.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+using mfd::ByteExtent;
+using mfd::MemoryBackend;
+using mfd::MemoryKind;
+using mfd::test::backend;
+using mfd::test::refusal;
+using mfd::test::ScratchDirectory;
+
+namespace {
+
+constexpr std::uint64_t kPage = 4096;
+
+// Pages of the mapping that are in memory, however they came there.
+std::size_t resident_pages(const MemoryBackend& block) {
+    std::vector<unsigned char> there(block.size() / kPage);
+    REQUIRE(::mincore(block.memory().data(), block.size(), there.data()) == 0);
+    return static_cast<std::size_t>(
+        std::count_if(there.begin(), there.end(), [](unsigned char c) { return (c & 1) != 0; }));
+}
+
+std::uint64_t file_bytes(const MemoryBackend& block) {
+    struct stat status = {};
+    REQUIRE(::fstat(block.fd().get(), &status) == 0);
+    return static_cast<std::uint64_t>(status.st_blocks) * 512;
+}
+
+void fill(const MemoryBackend& block, std::uint64_t page, std::uint64_t count = 1) {
+    std::memset(block.memory().data() + page * kPage, 0xa5, count * kPage);
+}
+
+// Small pages only, so that one write makes one page.
+void without_huge_pages(const MemoryBackend& block) {
+    ::madvise(block.memory().data(), block.size(), MADV_NOHUGEPAGE);
+}
+
+std::vector<ByteExtent> extents(const MemoryBackend& block) {
+    auto found = block.data_extents();
+    REQUIRE(found.has_value());
+    return *found;
+}
+
+bool all_zero(const MemoryBackend& block) {
+    const auto memory = block.memory();
+    return std::all_of(memory.begin(), memory.end(), [](std::byte b) { return b == std::byte{0}; });
+}
+
+// One option text for each sort of memory; files lie in `scratch`.
+std::string option_for(const std::string& sort, const ScratchDirectory& scratch) {
+    if (sort == "file")
+        return "memory-backend-file,id=r,size=8M,share=on,mem-path=" + scratch.file("shared");
+    if (sort == "private file")
+        return "memory-backend-file,id=r,size=8M,share=off,mem-path=" + scratch.file("private");
+    if (sort == "private memfd")
+        return "memory-backend-memfd,id=r,size=8M,share=off";
+    if (sort == "shared ram")
+        return "memory-backend-ram,id=r,size=8M,share=on";
+    return "memory-backend-" + sort + ",id=r,size=8M";
+}
+
+std::string every_sort() {
+    return GENERATE(as<std::string>(), "ram", "memfd", "shm", "file", "private file",
+                    "private memfd", "shared ram");
+}
+
+} // namespace
+
+TEST_CASE("new memory reads as zero, has its size and was not touched", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto sort = every_sort();
+    CAPTURE(sort);
+    const auto block = backend(option_for(sort, scratch));
+    CHECK(block->size() == 8 * 1024 * 1024);
+    CHECK(block->memory().size() == 8 * 1024 * 1024);
+    CHECK(block->page_bytes() == kPage);
+    CHECK(resident_pages(*block) == 0);
+    CHECK(extents(*block).empty());
+    CHECK(resident_pages(*block) == 0);
+    CHECK(all_zero(*block));
+}
+
+TEST_CASE("exactly the written pages may hold data", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto sort = every_sort();
+    CAPTURE(sort);
+    const auto block = backend(option_for(sort, scratch));
+    without_huge_pages(*block);
+    fill(*block, 0);
+    fill(*block, 7, 3);
+    fill(*block, 2047);
+    CHECK(extents(*block) ==
+          std::vector<ByteExtent>{{0, kPage}, {7 * kPage, 3 * kPage}, {2047 * kPage, kPage}});
+}
+
+TEST_CASE("reading memory does not make it data", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto sort = GENERATE(as<std::string>(), "ram", "private file");
+    CAPTURE(sort);
+    const auto block = backend(option_for(sort, scratch));
+    REQUIRE(all_zero(*block));
+    CHECK(extents(*block).empty());
+}
+
+TEST_CASE("scattered data is found as a walk over the pages finds it", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto sort = every_sort();
+    CAPTURE(sort);
+    const auto block = backend(option_for(sort, scratch));
+    without_huge_pages(*block);
+    std::mt19937_64 random(20240711);
+    std::vector<bool> written(2048);
+    for (int i = 0; i < 900; ++i) {
+        const std::uint64_t page = random() % 2048;
+        written[page] = true;
+        fill(*block, page);
+    }
+    std::vector<bool> found(2048);
+    std::uint64_t last_end = 0;
+    for (const ByteExtent& extent : extents(*block)) {
+        CHECK((extent.offset > last_end || last_end == 0));
+        last_end = extent.end();
+        for (std::uint64_t at = extent.offset; at < extent.end(); at += kPage)
+            found[at / kPage] = true;
+    }
+    CHECK(found == written);
+}
+
+TEST_CASE("a cleared range reads as zero, the rest stays", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto sort = every_sort();
+    CAPTURE(sort);
+    const auto block = backend(option_for(sort, scratch));
+    fill(*block, 0, 2048);
+    REQUIRE(block->zero_range(3 * kPage, 1000 * kPage).has_value());
+    const std::byte* const memory = block->memory().data();
+    const std::vector<std::byte> data(kPage, std::byte{0xa5});
+    const std::vector<std::byte> zero(kPage, std::byte{0});
+    for (const std::uint64_t page : {0, 2, 1003, 2047})
+        CHECK(std::memcmp(memory + page * kPage, data.data(), kPage) == 0);
+    for (const std::uint64_t page : {3, 4, 512, 1002})
+        CHECK(std::memcmp(memory + page * kPage, zero.data(), kPage) == 0);
+    REQUIRE(block->zero_range(0, block->size()).has_value());
+    CHECK(all_zero(*block));
+}
+
+TEST_CASE("clearing memory that nobody touched allocates nothing", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto sort = every_sort();
+    CAPTURE(sort);
+    const auto block = backend(option_for(sort, scratch));
+    REQUIRE(block->zero_range(0, block->size()).has_value());
+    CHECK(resident_pages(*block) == 0);
+}
+
+TEST_CASE("clearing memory of its own gives it back", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto sort = GENERATE(as<std::string>(), "ram", "memfd", "shm", "shared ram");
+    CAPTURE(sort);
+    const auto block = backend(option_for(sort, scratch));
+    fill(*block, 0, 2048);
+    REQUIRE(block->zero_range(0, block->size()).has_value());
+    CHECK(resident_pages(*block) == 0);
+    CHECK(extents(*block).empty());
+}
+
+TEST_CASE("clearing memory asked for in advance keeps it", "[memory]") {
+    const auto block = backend("memory-backend-memfd,id=r,size=8M,prealloc=on,prealloc-threads=3");
+    CHECK(resident_pages(*block) == 2048);
+    fill(*block, 5, 10);
+    REQUIRE(block->zero_range(0, block->size()).has_value());
+    CHECK(all_zero(*block));
+    CHECK(file_bytes(*block) == block->size());
+}
+
+TEST_CASE("clearing a shared file keeps its blocks", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto block = backend(option_for("file", scratch));
+    fill(*block, 0, 64);
+    REQUIRE(::msync(block->memory().data(), block->size(), MS_SYNC) == 0);
+    const auto before = file_bytes(*block);
+    REQUIRE(block->zero_range(0, block->size()).has_value());
+    CHECK(all_zero(*block));
+    CHECK(file_bytes(*block) == before);
+}
+
+TEST_CASE("ranges that are not pages of the block cannot be cleared", "[memory]") {
+    const auto block = backend("memory-backend-ram,id=r,size=12k");
+    CHECK(block->zero_range(0, 100).has_error());
+    CHECK(block->zero_range(100, kPage).has_error());
+    CHECK(block->zero_range(0, 4 * kPage).has_error());
+    CHECK(block->zero_range(0xfffffffffffff000, 2 * kPage).has_error());
+    CHECK(block->zero_range(3 * kPage, 0).has_value());
+}
+
+TEST_CASE("threads may clear neighbouring ranges at the same time", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto sort = every_sort();
+    CAPTURE(sort);
+    const auto block = backend(option_for(sort, scratch));
+    fill(*block, 0, 2048);
+    std::array<bool, 4> done{};
+    {
+        std::vector<std::jthread> threads;
+        for (std::uint64_t t = 0; t < 4; ++t)
+            threads.emplace_back([&block, &done, t] {
+                bool good = true;
+                for (std::uint64_t page = t; page < 2048; page += 4)
+                    good = good && block->zero_range(page * kPage, kPage).has_value();
+                done[t] = good;
+            });
+    }
+    CHECK(done == std::array<bool, 4>{true, true, true, true});
+    CHECK(all_zero(*block));
+}
+
+TEST_CASE("any multiple of 4 KiB is a size", "[memory]") {
+    const ScratchDirectory scratch;
+    auto type = GENERATE(as<std::string>(), "ram", "memfd", "shm", "file");
+    CAPTURE(type);
+    if (type == "file")
+        type += ",mem-path=" + scratch.file("odd");
+    const auto block = backend("memory-backend-" + type + ",id=r,size=2101248,x-ramblock=/rom@x");
+    CHECK(block->size() == 513 * kPage);
+    CHECK(block->block_name() == "/rom@x");
+    fill(*block, 512);
+    CHECK(extents(*block).back().end() == 513 * kPage);
+}
+
+TEST_CASE("memory the machine cannot have is refused with QEMU's text", "[memory]") {
+    CHECK(refusal("memory-backend-ram,id=r2,size=1152921504606846976") ==
+          "cannot set up guest memory 'r2': Cannot allocate memory");
+    CHECK(refusal("memory-backend-ram,id=r2,size=18446744073709551615") ==
+          "cannot set up guest memory 'r2': Cannot allocate memory");
+    CHECK(refusal("memory-backend-memfd,id=r2,size=4E") ==
+          "unable to map backing store for guest RAM: Cannot allocate memory");
+    CHECK(refusal("memory-backend-shm,id=r2,size=4E") ==
+          "unable to map backing store for guest RAM: Cannot allocate memory");
+}
+
+TEST_CASE("a file that does not exist is created with the size", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto path = scratch.file("mb");
+    const auto block = backend("memory-backend-file,id=f1,size=2M,offset=4k,mem-path=" + path);
+    CHECK(std::filesystem::file_size(path) == 2097152 + 4096);
+    CHECK(block->file_offset() == 4096);
+}
+
+TEST_CASE("a shared file gets what is written to memory, a private one does not", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto path = scratch.make_file("mb", 3 * kPage);
+    const std::string option =
+        "memory-backend-file,id=f1,size=4k,offset=8k,mem-path=" + path + ",share=";
+    const mfd::UniqueFd reader(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    std::byte seen{0};
+    fill(*backend(option + "off"), 0);
+    REQUIRE(::pread(reader.get(), &seen, 1, 2 * kPage) == 1);
+    CHECK(seen == std::byte{0});
+    fill(*backend(option + "on"), 0);
+    REQUIRE(::pread(reader.get(), &seen, 1, 2 * kPage) == 1);
+    CHECK(seen == std::byte{0xa5});
+}
+
+TEST_CASE("a private file's data is what is in the file and what was written over it", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto path = scratch.make_file("mb", 64 * kPage);
+    const mfd::UniqueFd writer(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    const std::vector<std::byte> data(kPage, std::byte{1});
+    REQUIRE(::pwrite(writer.get(), data.data(), kPage, 10 * kPage) == kPage);
+    const auto block = backend("memory-backend-file,id=f,size=192k,offset=16k,mem-path=" + path);
+    fill(*block, 20);
+    CHECK(extents(*block) == std::vector<ByteExtent>{{6 * kPage, kPage}, {20 * kPage, kPage}});
+    REQUIRE(block->zero_range(0, block->size()).has_value());
+    CHECK(all_zero(*block));
+}
+
+TEST_CASE("files that do not fit get QEMU's text", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto path = scratch.make_file("mb", 2097152);
+    const std::string file = "memory-backend-file,id=o3,mem-path=" + path;
+    CHECK(refusal(file + ",size=100") ==
+          "backend 'memory-backend-file' memory size must be multiple of 4 KiB");
+    CHECK(refusal(file + ",size=1M,offset=100") ==
+          "offset 0x64 must be multiples of page size 0x1000");
+    CHECK(refusal(file + ",size=1M,align=3") ==
+          "alignment 0x3 must be multiples of page size 0x1000");
+    CHECK(refusal(file + ",size=1M,align=12k") == "alignment 0x3000 must be a power of two");
+    CHECK(refusal(file + ",size=4M") == "o3 backing store size 0x200000 is too small for 'size' "
+                                        "option 0x400000 plus 'offset' option 0x0");
+    CHECK(refusal(file + ",size=1M,offset=1028k") ==
+          "o3 backing store size 0x200000 is too small for 'size' option 0x100000 plus 'offset' "
+          "option 0x101000");
+    CHECK(refusal("memory-backend-file,id=f,size=1M,mem-path=" + scratch.file("no/mb")) ==
+          "can't open backing store " + scratch.file("no/mb") +
+              " for guest RAM: No such file or directory");
+    CHECK(refusal("memory-backend-file,id=f,size=1M,readonly=on,mem-path=" +
+                  scratch.file("absent")) == "can't open backing store " + scratch.file("absent") +
+                                                 " for guest RAM: No such file or directory");
+    CHECK(refusal("memory-backend-file,id=f,size=1M,mem-path=/dev/null") ==
+          "unable to map backing store for guest RAM: No such device");
+    CHECK(refusal("memory-backend-file,id=f,size=1M,mem-path=/dev/fdset/3") ==
+          "can't open backing store /dev/fdset/3 for guest RAM: No such file or directory");
+    CHECK(std::filesystem::file_size(path) == 2097152);
+}
+
+TEST_CASE("a refused backend leaves no new file behind", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto path = scratch.file("new");
+    CHECK(refusal("memory-backend-file,id=f,size=1M,offset=100,mem-path=" + path) != "accepted");
+    CHECK_FALSE(std::filesystem::exists(path));
+}
+
+TEST_CASE("a FIFO is refused at once", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto path = scratch.file("fifo");
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    CHECK(refusal("memory-backend-file,id=f,size=1M,readonly=on,mem-path=" + path) ==
+          "unable to map backing store for guest RAM: No such device");
+}
+
+TEST_CASE("a directory gets a file without a name", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto block =
+        backend("memory-backend-file,id=d1,size=1M,share=on,mem-path=" + scratch.file(""));
+    fill(*block, 3);
+    CHECK(std::filesystem::is_empty(scratch.file("")));
+}
+
+TEST_CASE("an alignment is kept", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto block =
+        backend("memory-backend-file,id=f,size=4k,align=64M,mem-path=" + scratch.file("aligned"));
+    CHECK(reinterpret_cast<std::uintptr_t>(block->memory().data()) % (64 * 1024 * 1024) == 0);
+}
+
+TEST_CASE("read-only memory says so and cannot be cleared", "[memory]") {
+    const ScratchDirectory scratch;
+    const auto path = scratch.make_file("mb", 1048576);
+    const auto rom = backend("memory-backend-file,id=f,size=1M,readonly=on,mem-path=" + path);
+    CHECK(rom->readonly());
+    CHECK(rom->zero_range(0, kPage).has_error());
+    const auto ram =
+        backend("memory-backend-file,id=f,size=1M,readonly=on,rom=off,mem-path=" + path);
+    CHECK_FALSE(ram->readonly());
+    fill(*ram, 0);
+}
+
+TEST_CASE("a memfd cannot change its size unless seal=off", "[memory]") {
+    const auto sealed = backend("memory-backend-memfd,id=r,size=1M");
+    CHECK(::ftruncate(sealed->fd().get(), 0) != 0);
+    const auto open = backend("memory-backend-memfd,id=r,size=1M,seal=off");
+    CHECK(::ftruncate(open->fd().get(), 2097152) == 0);
+}
+
+TEST_CASE("passed memory is mapped through its set, with the access it is used with", "[memory]") {
+    const mfd::UniqueFd memfd(::memfd_create("passed", MFD_CLOEXEC));
+    REQUIRE(::ftruncate(memfd.get(), 1048576) == 0);
+    int flags = -1;
+    const auto opener = mfd::test::opener_of(memfd.ref(), &flags);
+    const std::string option = "memory-backend-file,id=p,size=1M,mem-path=/dev/fdset/7";
+    const auto block = backend(option + ",share=on", opener);
+    CHECK(flags == O_RDWR);
+    CHECK(block->foreign());
+    CHECK(block->kind() == MemoryKind::Shmem);
+    const std::vector<std::byte> data(kPage, std::byte{1});
+    REQUIRE(::pwrite(memfd.get(), data.data(), kPage, 9 * kPage) == kPage);
+    CHECK(extents(*block) == std::vector<ByteExtent>{{9 * kPage, kPage}});
+    CHECK(block->memory()[9 * kPage] == std::byte{1});
+
+    CHECK_FALSE(backend(option + ",share=off", opener)->foreign());
+    CHECK(backend(option + ",readonly=on", opener)->readonly());
+    CHECK(flags == O_RDONLY);
+    CHECK(refusal("memory-backend-file,id=p,size=1M,mem-path=/dev/fdset/8", opener) ==
+          "can't open backing store /dev/fdset/8 for guest RAM: Failed to find fdset "
+          "/dev/fdset/8");
+}
+
+TEST_CASE("looking for holes leaves the client's file position alone", "[memory]") {
+    const mfd::UniqueFd memfd(::memfd_create("passed", MFD_CLOEXEC));
+    REQUIRE(::ftruncate(memfd.get(), 1048576) == 0);
+    REQUIRE(::lseek(memfd.get(), 777, SEEK_SET) == 777);
+    const auto block = backend("memory-backend-file,id=p,size=1M,mem-path=/dev/fdset/7,share=on",
+                               mfd::test::opener_of(memfd.ref()));
+    fill(*block, 30);
+    CHECK(extents(*block).size() == 1);
+    REQUIRE(block->zero_range(0, block->size()).has_value());
+    CHECK(::lseek(memfd.get(), 0, SEEK_CUR) == 777);
+    CHECK(file_bytes(*block) == kPage); // cleared in place: another process may have it pinned
+    CHECK(all_zero(*block));
+}
+
+TEST_CASE("a dirty log must be large enough for the block", "[memory]") {
+    const mfd::UniqueFd log(::memfd_create("log", MFD_CLOEXEC));
+    REQUIRE(::ftruncate(log.get(), 8) == 0);
+    const auto opener = mfd::test::opener_of(log.ref());
+    CHECK(backend("memory-backend-ram,id=r,size=256k,x-dirty-log=/dev/fdset/7", opener)
+              ->dirty_log()
+              .valid());
+    CHECK(refusal("memory-backend-ram,id=r,size=260k,x-dirty-log=/dev/fdset/7", opener)
+              .find("at least 16 bytes") != std::string::npos);
+    CHECK(refusal("memory-backend-ram,id=r,size=256k,x-dirty-log=/dev/fdset/8", opener)
+              .find("Failed to find fdset") != std::string::npos);
+}
+
+TEST_CASE("a policy reaches the kernel, which refuses nodes that do not exist", "[memory]") {
+    CHECK(refusal("memory-backend-ram,id=r,size=1M,policy=bind,host-nodes=127") ==
+          "cannot bind memory to host NUMA nodes: Invalid argument");
+    backend("memory-backend-ram,id=r,size=1M,policy=preferred,host-nodes=0");
+}
+
+TEST_CASE("huge pages are data and are cleared in parts", "[memory]") {
+    auto made = mfd::test::try_backend("memory-backend-memfd,id=h,size=4M,hugetlb=on");
+    if (!made.has_value())
+        SKIP("no huge pages: " << made.error().what);
+    const MemoryBackend& block = **made;
+    CHECK(block.kind() == MemoryKind::Hugetlb);
+    CHECK(block.page_bytes() == 2097152);
+    CHECK(extents(block).empty());
+    CHECK(file_bytes(block) == 0);
+    fill(block, 512, 512);
+    CHECK(extents(block) == std::vector<ByteExtent>{{2097152, 2097152}});
+    REQUIRE(block.zero_range(600 * kPage, 10 * kPage).has_value());
+    CHECK(block.memory()[599 * kPage] == std::byte{0xa5});
+    CHECK(block.memory()[600 * kPage] == std::byte{0});
+    CHECK(block.memory()[610 * kPage] == std::byte{0xa5});
+    REQUIRE(block.zero_range(kPage, block.size() - kPage).has_value());
+    CHECK(file_bytes(block) == 0);
+}
