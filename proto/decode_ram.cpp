@@ -193,8 +193,7 @@ Result<void> decode_footer(StreamReader& in, std::string_view idstr, std::uint32
     const FileOffset at = in.position();
     const std::string name = printable(idstr);
     const std::string cut = "check_section_footer: Read section footer failed: -5 (" + name + ")";
-    const std::string missing_cut = "Missing section footer for " + name;
-    MFD_TRY(const auto mark, in.take_big<std::uint8_t>({missing_cut, EINVAL}));
+    MFD_TRY(const auto mark, in.take_big<std::uint8_t>({cut, EINVAL}));
     if (mark != static_cast<std::uint8_t>(wire::Mark::Footer))
         return format_error("Missing section footer for " + name, at);
     MFD_TRY(const auto id, in.take_big<std::uint32_t>({cut, EINVAL}));

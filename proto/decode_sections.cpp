@@ -18,13 +18,8 @@ public:
           ram_id_(out.sections.front().section_id) {}
 
     Result<void> run() {
-        while (!out_.complete) {
-            if (out_.sections.size() >= limits_.sections)
-                return format_error("stream has more than " + std::to_string(limits_.sections) +
-                                        " sections",
-                                    in_.position());
+        while (!out_.complete)
             MFD_CHECK(next());
-        }
         return {};
     }
 
@@ -40,6 +35,10 @@ private:
         };
         if (is(wire::Mark::Eof))
             return end_mark(section.offset);
+        if (out_.sections.size() >= limits_.sections)
+            return format_error("stream has more than " + std::to_string(limits_.sections) +
+                                    " sections",
+                                section.offset);
         if (is(wire::Mark::Part))
             return ram_section(section, SectionType::Part);
         if (is(wire::Mark::End))
