@@ -33,7 +33,7 @@ struct LoadBlock {
     const PageBitmap* present = nullptr;
     // Makes a run of pages zero, called on the workers, several at a time for disjoint runs (punch
     // a hole, say). Without it pages are tested and those that are not zero overwritten.
-    std::function<Result<void>(PageRun)> zero;
+    std::function<Result<void>(PageRun)> zero{};
 };
 
 struct LoadOptions {

@@ -35,7 +35,7 @@ struct SaveBlock {
     PageBitmap* present = nullptr;   // set for every page stored, cleared for every one found zero
     // Pages that may hold data, ascending and apart; what lies between is known to be zero and is
     // never touched. Nothing: all may.
-    std::optional<std::vector<PageRun>> data;
+    std::optional<std::vector<PageRun>> data{};
     const PageBitmap* dirty = nullptr; // pages of this pass; nullptr: all
 };
 

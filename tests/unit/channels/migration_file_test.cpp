@@ -1,0 +1,197 @@
+#include "channels/migration_file.hpp"
+
+#include "temp_file.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <array>
+#include <filesystem>
+
+#include <sys/stat.h>
+
+using mfd::FdSets;
+using mfd::FileUse;
+using mfd::MigrationFile;
+using mfd::PageIo;
+using mfd::test::TempFile;
+
+namespace {
+
+mfd::Result<MigrationFile> open(FdSets& sets, const std::string& name, std::uint64_t offset,
+                                FileUse use, PageIo page_io = PageIo::Buffered) {
+    MFD_TRY(auto target, mfd::resolve_target(sets, name, offset, use, page_io));
+    return use == FileUse::Save ? MigrationFile::open_save(std::move(target))
+                                : MigrationFile::open_load(std::move(target));
+}
+
+std::string error_of(const mfd::Result<MigrationFile>& result) {
+    REQUIRE(result.has_error());
+    return result.error().what;
+}
+
+constexpr std::array kText{std::byte{'a'}, std::byte{'b'}, std::byte{'c'}};
+
+} // namespace
+
+TEST_CASE("a save creates its file for the owner alone", "[migration_file]") {
+    const TempFile folder_mark;
+    const std::string path = folder_mark.path() + ".new";
+    FdSets sets;
+    {
+        auto file = open(sets, path, 0, FileUse::Save);
+        REQUIRE(file.has_value());
+        CHECK(file->stream_offset() == 0);
+        CHECK(file->finish().has_value());
+    }
+    struct stat info {};
+    REQUIRE(::stat(path.c_str(), &info) == 0);
+    CHECK((info.st_mode & 0777) == 0600);
+    std::filesystem::remove(path);
+}
+
+TEST_CASE("bytes before the offset survive a save, those behind go", "[migration_file]") {
+    const TempFile path;
+    path.write(0, std::vector<std::byte>(10'000, std::byte{7}));
+    FdSets sets;
+    auto file = open(sets, path.path(), 5000, FileUse::Save);
+    REQUIRE(file.has_value());
+    CHECK(file->stream_offset() == 5000);
+    CHECK(file->size_bytes().value() == 5000);
+    REQUIRE(file->write_meta(kText, 5000).has_value());
+    CHECK(file->sync().has_value());
+    CHECK(file->size_bytes().value() == 5003);
+    CHECK(path.read(0, 5000) == std::vector<std::byte>(5000, std::byte{7}));
+}
+
+TEST_CASE("a shorter file is extended to the offset", "[migration_file]") {
+    const TempFile path;
+    FdSets sets;
+    const auto file = open(sets, path.path(), 0x10671, FileUse::Save);
+    REQUIRE(file.has_value());
+    CHECK(file->size_bytes().value() == 0x10671);
+}
+
+TEST_CASE("what cannot be opened or cut is refused with QEMU's words", "[migration_file]") {
+    FdSets sets;
+    const TempFile file;
+    CHECK(error_of(open(sets, "/nonexistent/x", 0, FileUse::Save)) ==
+          "Could not create '/nonexistent/x': No such file or directory");
+    CHECK(error_of(open(sets, "/nonexistent/x", 0, FileUse::Load)) ==
+          "Could not open '/nonexistent/x': No such file or directory");
+    CHECK(error_of(open(sets, "/", 0, FileUse::Save)) == "Could not create '/': Is a directory");
+    CHECK(error_of(open(sets, "/dev/null", 0, FileUse::Save)) ==
+          "failed to truncate migration file to offset 0: Invalid argument");
+    CHECK(error_of(open(sets, file.path(), UINT64_MAX, FileUse::Save)) ==
+          "failed to truncate migration file to offset ffffffffffffffff: Invalid argument");
+}
+
+TEST_CASE("a FIFO without a reader is refused instead of waited for", "[migration_file]") {
+    const TempFile mark;
+    const std::string fifo = mark.path() + ".fifo";
+    REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+    FdSets sets;
+    CHECK(error_of(open(sets, fifo, 0, FileUse::Save)) ==
+          "Could not create '" + fifo + "': No such device or address");
+    std::filesystem::remove(fifo);
+}
+
+TEST_CASE("without an offset the stream begins where a passed descriptor stands",
+          "[migration_file]") {
+    const TempFile path;
+    path.write(0, std::vector<std::byte>(8000, std::byte{7}));
+    const auto use = GENERATE(FileUse::Save, FileUse::Load);
+    FdSets sets;
+    auto passed = path.open(use == FileUse::Save ? O_WRONLY : O_RDONLY);
+    REQUIRE(::lseek(passed.get(), 777, SEEK_SET) == 777);
+    const auto watch = sets.add(std::move(passed), 1, {});
+    REQUIRE(watch.has_value());
+    const auto file = open(sets, "/dev/fdset/1", 0, use);
+    REQUIRE(file.has_value());
+    CHECK(file->stream_offset() == 777);
+    CHECK(file->size_bytes().value() == (use == FileUse::Save ? 0 : 8000));
+    CHECK(::lseek(watch->fd, 0, SEEK_CUR) == 777);
+}
+
+TEST_CASE("with an offset the position of a passed descriptor stays as it is", "[migration_file]") {
+    const TempFile path;
+    FdSets sets;
+    const auto watch = sets.add(path.open(O_WRONLY), 1, {});
+    auto file = open(sets, "/dev/fdset/1", 4000, FileUse::Save);
+    REQUIRE(file.has_value());
+    CHECK(file->stream_offset() == 4000);
+    REQUIRE(file->write_meta(kText, 4000).has_value());
+    CHECK(::lseek(watch->fd, 0, SEEK_CUR) == 0);
+}
+
+TEST_CASE("direct I/O opens a second descriptor and knows its alignment", "[migration_file]") {
+    const TempFile path;
+    if (!path.offers_direct_io())
+        SKIP("the file system of the temporary folder has no O_DIRECT");
+    FdSets sets;
+    const auto use = GENERATE(FileUse::Save, FileUse::Load);
+    const auto file = open(sets, path.path(), 0, use, PageIo::Direct);
+    REQUIRE(file.has_value());
+    REQUIRE(file->direct_fd().valid());
+    CHECK((::fcntl(file->direct_fd().get(), F_GETFL) & O_DIRECT) != 0);
+    CHECK((::fcntl(file->buffered_fd().get(), F_GETFL) & (O_DIRECT | O_NONBLOCK)) == 0);
+    CHECK(file->alignment().offset_bytes >= 512);
+    CHECK(file->alignment().offset_bytes <= 65536);
+}
+
+TEST_CASE("direct I/O from a set without an O_DIRECT descriptor is refused before anything is cut",
+          "[migration_file]") {
+    const TempFile path;
+    path.write(0, std::vector<std::byte>(100, std::byte{7}));
+    FdSets sets;
+    REQUIRE(sets.add(path.open(O_WRONLY), 1, {}).has_value());
+    REQUIRE(sets.add(path.open(O_RDONLY), 1, {}).has_value());
+    CHECK(error_of(open(sets, "/dev/fdset/1", 0, FileUse::Save, PageIo::Direct)) ==
+          "Failed to find file descriptor with matching flags=0x4001 (direct-io needs a "
+          "write-only O_DIRECT descriptor in the set, beside the buffered one)");
+    CHECK(error_of(open(sets, "/dev/fdset/1", 0, FileUse::Load, PageIo::Direct)) ==
+          "Failed to find file descriptor with matching flags=0x4000");
+    CHECK(path.read(0, 100) == std::vector<std::byte>(100, std::byte{7}));
+}
+
+TEST_CASE("a pair of descriptors of two different files is refused untouched", "[migration_file]") {
+    const TempFile path;
+    const TempFile other;
+    if (!other.offers_direct_io())
+        SKIP("the file system of the temporary folder has no O_DIRECT");
+    path.write(0, std::vector<std::byte>(100, std::byte{7}));
+    FdSets sets;
+    REQUIRE(sets.add(path.open(O_WRONLY), 1, {}).has_value());
+    REQUIRE(sets.add(other.open(O_WRONLY | O_DIRECT), 1, {}).has_value());
+    CHECK(error_of(open(sets, "/dev/fdset/1", 0, FileUse::Save, PageIo::Direct)) ==
+          "'/dev/fdset/1': the buffered and the direct descriptor are different files");
+    CHECK(path.read(0, 100) == std::vector<std::byte>(100, std::byte{7}));
+}
+
+TEST_CASE("metadata is read whole, or up to the end of the file", "[migration_file]") {
+    const TempFile path;
+    path.write(0, kText);
+    FdSets sets;
+    const auto file = open(sets, path.path(), 0, FileUse::Load);
+    REQUIRE(file.has_value());
+    std::array<std::byte, 3> three{};
+    REQUIRE(file->read_meta(three, 0).has_value());
+    CHECK(three == kText);
+    const auto cut = file->read_meta(three, 1);
+    REQUIRE(cut.has_error());
+    CHECK(cut.error().what ==
+          "'" + path.path() + "' at 0x1: read file: it ends at offset 3, 1 bytes short");
+    CHECK(file->read_meta_up_to(three, 1).value() == 2);
+}
+
+TEST_CASE("finishing gives a set's duplicates back", "[migration_file]") {
+    const TempFile path;
+    FdSets sets;
+    REQUIRE(sets.add(path.open(O_WRONLY), 1, {}).has_value());
+    auto file = open(sets, "/dev/fdset/1", 0, FileUse::Save);
+    REQUIRE(file.has_value());
+    REQUIRE(sets.remove(1, {}).has_value());
+    CHECK(sets.query().size() == 1);
+    CHECK(file->finish().has_value());
+    CHECK(sets.query().empty());
+}

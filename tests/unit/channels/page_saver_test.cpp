@@ -1,0 +1,193 @@
+#include "channels/page_saver.hpp"
+
+#include "guest_memory.hpp"
+#include "job_matrix.hpp"
+#include "temp_file.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <cstring>
+#include <random>
+#include <vector>
+
+using mfd::kPageSize;
+using mfd::PageBitmap;
+using mfd::PageRun;
+using mfd::SaveBlock;
+using mfd::ZeroPageDetection;
+using mfd::test::GuestMemory;
+using mfd::test::TempFile;
+
+namespace {
+
+constexpr std::uint64_t kPagesOffset = std::uint64_t{1} << 20;
+
+mfd::SaveOptions options_of(const mfd::test::JobWay& way) {
+    mfd::SaveOptions options;
+    options.channels = way.channels;
+    options.engine = way.engine;
+    options.transfer_bytes = 64 * kPageSize; // small, so that small memories need many
+    return options;
+}
+
+// Pages whose bit or slot is not what a page-by-page look at the memory asks for.
+std::uint64_t wrong_pages(GuestMemory& memory, const PageBitmap& present, const TempFile& file,
+                          std::uint64_t pages_offset, ZeroPageDetection detection) {
+    const auto fd = file.open(O_RDONLY);
+    std::vector<std::byte> slot(kPageSize);
+    std::uint64_t wrong = 0;
+    for (std::uint64_t page = 0; page < memory.pages(); ++page) {
+        const bool stored =
+            detection == ZeroPageDetection::None || !mfd::test::is_zero_naive(memory.page(page));
+        if (present.test(page) != stored)
+            ++wrong;
+        if (!stored)
+            continue;
+        if (!mfd::read_all_at(fd.ref(), slot, pages_offset + page * kPageSize).has_value() ||
+            std::memcmp(slot.data(), memory.page(page), kPageSize) != 0)
+            ++wrong;
+    }
+    return wrong;
+}
+
+} // namespace
+
+TEST_CASE("a saved file is the one a page-by-page writer makes", "[page_saver]") {
+    const auto way = mfd::test::any_way();
+    const auto pages = GENERATE(std::uint64_t{1}, 7, 511, 513, 3001);
+    const auto longest = GENERATE(std::uint64_t{1}, 40);
+    const auto detection = GENERATE(ZeroPageDetection::None, ZeroPageDetection::Multifd);
+    std::mt19937_64 random(pages * longest);
+    GuestMemory memory(pages);
+    memory.fill_runs(longest, random);
+    PageBitmap present(pages);
+    const TempFile path;
+    const auto file = mfd::test::open_job_file(path, mfd::FileUse::Save, way.page_io);
+    mfd::Counters counters(way.channels);
+    auto options = options_of(way);
+    options.zero_page_detection = detection;
+    auto saver = mfd::PageSaver::start(file, options, counters);
+    REQUIRE(saver.has_value());
+    const std::vector<SaveBlock> blocks{
+        {"m0", memory.base(), memory.bytes(), kPagesOffset, &present}};
+    REQUIRE((*saver)->pass(blocks, {}).has_value());
+    CHECK(wrong_pages(memory, present, path, kPagesOffset, detection) == 0);
+    CHECK(counters.normal_pages() == present.count());
+    CHECK(counters.normal_pages() + counters.duplicate_pages() == pages);
+    CHECK(file.size_bytes().value() <= kPagesOffset + memory.bytes());
+}
+
+TEST_CASE("holes are neither touched nor stored, but known to be zero", "[page_saver]") {
+    const auto way = mfd::test::any_way();
+    const auto detection = GENERATE(ZeroPageDetection::None, ZeroPageDetection::Legacy);
+    std::mt19937_64 random(11);
+    GuestMemory memory(3001);
+    const auto data = memory.fill_runs(30, random);
+    const std::uint64_t allocated = memory.allocated_pages();
+    PageBitmap present(memory.pages());
+    present.set_range({0, memory.pages()}); // as if everything had been stored in an earlier pass
+    const TempFile path;
+    const auto file = mfd::test::open_job_file(path, mfd::FileUse::Save, way.page_io);
+    mfd::Counters counters(way.channels);
+    auto options = options_of(way);
+    options.zero_page_detection = detection;
+    auto saver = mfd::PageSaver::start(file, options, counters);
+    REQUIRE(saver.has_value());
+    const std::vector<SaveBlock> blocks{
+        {"m0", memory.base(), memory.bytes(), kPagesOffset, &present, data}};
+    REQUIRE((*saver)->pass(blocks, {}).has_value());
+    CHECK(memory.allocated_pages() == allocated);
+    CHECK(wrong_pages(memory, present, path, kPagesOffset, detection) == 0);
+}
+
+TEST_CASE("later passes write what is dirty and clear the bits of pages that became zero",
+          "[page_saver]") {
+    const auto way = mfd::test::any_way();
+    std::mt19937_64 random(12);
+    std::vector<std::unique_ptr<GuestMemory>> memories;
+    std::vector<std::unique_ptr<PageBitmap>> present;
+    std::vector<std::unique_ptr<PageBitmap>> dirty;
+    std::vector<SaveBlock> blocks;
+    std::uint64_t offset = kPagesOffset;
+    for (const std::uint64_t pages : {2500U, 1U, 700U}) {
+        memories.push_back(std::make_unique<GuestMemory>(pages));
+        present.push_back(std::make_unique<PageBitmap>(pages));
+        dirty.push_back(std::make_unique<PageBitmap>(pages));
+        memories.back()->fill_runs(20, random);
+        blocks.push_back({"m" + std::to_string(blocks.size()), memories.back()->base(),
+                          memories.back()->bytes(), offset, present.back().get()});
+        offset += memories.back()->bytes() + 3 * kPageSize;
+    }
+    const TempFile path;
+    const auto file = mfd::test::open_job_file(path, mfd::FileUse::Save, way.page_io);
+    mfd::Counters counters(way.channels);
+    auto saver = mfd::PageSaver::start(file, options_of(way), counters);
+    REQUIRE(saver.has_value());
+    REQUIRE((*saver)->pass(blocks, {}).has_value());
+    for (int pass = 0; pass < 3; ++pass) {
+        const std::uint64_t before = counters.normal_pages() + counters.duplicate_pages();
+        std::uint64_t dirtied = 0;
+        for (std::size_t block = 0; block < blocks.size(); ++block) {
+            dirty[block]->clear_range({0, dirty[block]->pages()});
+            for (std::uint64_t page = 0; page < memories[block]->pages(); ++page) {
+                const auto fate = random() % 10;
+                if (fate > 1)
+                    continue;
+                if (fate == 0)
+                    memories[block]->clear({page, 1});
+                else
+                    memories[block]->fill_page(page, random);
+                dirty[block]->set(page);
+                ++dirtied;
+            }
+            blocks[block].dirty = dirty[block].get();
+        }
+        REQUIRE((*saver)->pass(blocks, {}).has_value());
+        CHECK(counters.normal_pages() + counters.duplicate_pages() - before == dirtied);
+        for (std::size_t block = 0; block < blocks.size(); ++block)
+            CHECK(wrong_pages(*memories[block], *present[block], path, blocks[block].pages_offset,
+                              ZeroPageDetection::Multifd) == 0);
+    }
+}
+
+TEST_CASE("a pass over nothing dirty writes nothing", "[page_saver]") {
+    GuestMemory memory(1000);
+    std::mt19937_64 random(3);
+    memory.fill({0, 1000}, random);
+    PageBitmap present(1000);
+    const PageBitmap dirty(1000);
+    const TempFile path;
+    const auto file = mfd::test::open_job_file(path, mfd::FileUse::Save, mfd::PageIo::Buffered);
+    mfd::Counters counters(2);
+    auto saver = mfd::PageSaver::start(file, {}, counters);
+    REQUIRE(saver.has_value());
+    const std::vector<SaveBlock> blocks{
+        {"m0", memory.base(), memory.bytes(), kPagesOffset, &present, std::nullopt, &dirty}};
+    REQUIRE((*saver)->pass(blocks, {}).has_value());
+    CHECK(counters.bytes() == 0);
+    CHECK(file.size_bytes().value() == 0);
+}
+
+TEST_CASE("workers are named as QEMU's are", "[page_saver]") {
+    const TempFile path;
+    const auto file = mfd::test::open_job_file(path, mfd::FileUse::Save, mfd::PageIo::Buffered);
+    mfd::Counters counters(2);
+    auto saver = mfd::PageSaver::start(file, {}, counters);
+    REQUIRE(saver.has_value());
+    CHECK((*saver)->threads().at(0).name == "mig/src/send_0");
+    CHECK((*saver)->threads().at(1).name == "mig/src/send_1");
+}
+
+TEST_CASE("a block whose bitmap has another length is refused", "[page_saver]") {
+    GuestMemory memory(10);
+    PageBitmap present(11);
+    const TempFile path;
+    const auto file = mfd::test::open_job_file(path, mfd::FileUse::Save, mfd::PageIo::Buffered);
+    mfd::Counters counters(2);
+    auto saver = mfd::PageSaver::start(file, {}, counters);
+    REQUIRE(saver.has_value());
+    const std::vector<SaveBlock> blocks{
+        {"m0", memory.base(), memory.bytes(), kPagesOffset, &present}};
+    CHECK((*saver)->pass(blocks, {}).has_error());
+}
