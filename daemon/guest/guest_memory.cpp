@@ -35,7 +35,7 @@ Result<void> GuestMemory::remove(std::string_view id) {
                                     [id](const Entry& e) { return e.backend->id() == id; });
     if (found == entries_.end())
         return Error{Errc::NotFound, "object '" + std::string(id) + "' not found"};
-    const bool machine_ram = found->from_command_line && counts_as_ram(*found);
+    const bool machine_ram = sealed_ && found->from_command_line && counts_as_ram(*found);
     if (machine_ram || held() || !found->user.empty())
         return Error{Errc::WrongState,
                      "object '" + std::string(id) + "' is in use, can not be deleted"};

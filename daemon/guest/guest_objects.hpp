@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace mfd {
@@ -49,6 +50,9 @@ private:
     [[nodiscard]] Result<void> add_workload(WorkloadProperties properties);
     [[nodiscard]] Result<void> check_id_is_free(std::string_view id) const;
     [[nodiscard]] GuestWorkload* find_workload(std::string_view id) const;
+    [[nodiscard]] std::vector<std::pair<std::string_view, std::string_view>> ids_and_types() const;
+    // Empty for an unknown object.
+    [[nodiscard]] std::vector<QomProperty> properties_of(std::string_view id) const;
 
     GuestMemory memory_;
     bool paused_ = true;

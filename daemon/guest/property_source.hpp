@@ -38,7 +38,7 @@ public:
     virtual Result<std::uint64_t> required_size(std::string_view name);
     // The place of the value among `names`.
     virtual Result<std::optional<std::size_t>> choice(std::string_view name,
-                                              std::span<const std::string_view> names);
+                                                      std::span<const std::string_view> names);
 };
 
 class JsonSource final : public PropertySource {

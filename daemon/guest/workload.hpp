@@ -26,7 +26,7 @@ enum class WorkloadPattern : std::uint8_t {
     Sequential, // page after page, round and round
     Random,
     HotCold, // nine writes of ten go to a tenth of the pages
-    Zeroing, // every second write makes the page zero
+    Zeroing, // random pages; about every second write makes the page zero
     Mix,     // the others in turn
 };
 
@@ -40,12 +40,13 @@ struct WorkloadProperties {
 };
 
 [[nodiscard]] std::string_view workload_pattern_name(WorkloadPattern pattern);
+// Asks `from` for every property but "qom-type" and "id"; as read_backend_properties().
+[[nodiscard]] Result<void> read_workload_properties(PropertySource& from,
+                                                    WorkloadProperties& properties);
 [[nodiscard]] Result<WorkloadProperties>
 workload_properties_from_json(const nlohmann::json& arguments);
 [[nodiscard]] Result<WorkloadProperties>
 workload_properties_from_keyval(const KeyValueList& options);
-[[nodiscard]] std::vector<QomProperty>
-workload_qom_properties(const WorkloadProperties& properties);
 
 class GuestWorkload {
 public:
@@ -74,6 +75,8 @@ public:
     [[nodiscard]] std::chrono::nanoseconds last_pause() const;
 
     [[nodiscard]] const WorkloadProperties& properties() const;
+    // As qom-list and qom-get show it, "type" first, counters included.
+    [[nodiscard]] std::vector<QomProperty> qom_properties() const;
 
 private:
     class Impl;

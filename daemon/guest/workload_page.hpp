@@ -3,7 +3,7 @@
 //   bytes   content (little-endian 64-bit words)
 //   0       magic, "MFDPAGE1"
 //   8       page number in its block
-//   16      generation: how many times the page was written, from 1
+//   16      generation: the number of this write among its thread's, from 1 (later ones are higher)
 //   24      seed of the workload
 //   32      checksum over the words before it and after it
 //   40      filling, made from seed, page number and generation
@@ -22,7 +22,7 @@ inline constexpr std::uint64_t kWorkloadPageMagic = 0x314547415044464d; // "MFDP
 struct WorkloadPage {
     std::uint64_t page = 0;
     std::uint64_t generation = 0;
-    std::uint64_t seed = 0;
+    std::uint64_t seed = 0; // of the workload
     bool operator==(const WorkloadPage&) const = default;
 };
 
