@@ -66,13 +66,27 @@ std::optional<char> simple_escape(char letter) {
     }
 }
 
+// How much of `text` is ASCII without escapes: most of most strings.
+std::size_t plain_prefix(std::string_view text) {
+    std::size_t length = 0;
+    while (length < text.size() && static_cast<unsigned char>(text[length]) < 0x80 &&
+           text[length] != '\\')
+        ++length;
+    return length;
+}
+
 } // namespace
 
 std::optional<std::string> unquote(std::string_view token, std::string& out) {
     // The text of a faulty \u may reach into the closing quote, so that stays in `rest`.
     std::string_view rest = token.substr(1);
     out.reserve(token.size());
-    while (rest.size() > 1) {
+    for (;;) {
+        const std::size_t plain = plain_prefix(rest.substr(0, rest.size() - 1));
+        out.append(rest.substr(0, plain));
+        rest.remove_prefix(plain);
+        if (rest.size() == 1)
+            break;
         if (rest[0] == '\\' && rest[1] == 'u') {
             const Escape escape = decode_unicode_escape(rest);
             if (!escape.code_point || !is_character(*escape.code_point))

@@ -55,6 +55,14 @@ void append_escaped(std::string& out, std::uint32_t code_point) {
     }
 }
 
+std::size_t plain_prefix(std::string_view text) {
+    std::size_t length = 0;
+    while (length < text.size() && text[length] >= ' ' && text[length] <= '~' &&
+           text[length] != '"' && text[length] != '\\')
+        ++length;
+    return length;
+}
+
 template <class Number, class... Format>
 void append_number(std::string& out, Number value, Format... format) {
     // 17 digits, sign, point and exponent of a double; 20 digits of an integer.
@@ -100,7 +108,13 @@ void append_object(std::string& out, const Json& value) {
 
 void append_json_string(std::string& out, std::string_view text) {
     out.push_back('"');
-    while (!text.empty()) {
+    for (;;) {
+        // Most of most strings stands for itself.
+        const std::size_t plain = plain_prefix(text);
+        out.append(text.substr(0, plain));
+        text.remove_prefix(plain);
+        if (text.empty())
+            break;
         const Utf8Step step = decode_utf8(text);
         append_escaped(out, step.code_point.value_or(kReplacement));
         text.remove_prefix(step.length);
