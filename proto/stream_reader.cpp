@@ -13,6 +13,8 @@ Error StreamReader::cut_error(const WhenCut& cut) const {
 }
 
 Result<void> StreamReader::read(std::span<std::byte> into, const WhenCut& cut) {
+    if (into.empty())
+        return {};
     if (into.size() > left())
         return cut_error(cut);
     if (into.size() > kWindowBytes) {
@@ -29,9 +31,7 @@ Result<void> StreamReader::read(std::span<std::byte> into, const WhenCut& cut) {
         window_at_ = position_;
         window_bytes_ = bytes;
     }
-    if (!into.empty())
-        std::memcpy(into.data(), window_.data() + (position_.value - window_at_.value),
-                    into.size());
+    std::memcpy(into.data(), window_.data() + (position_.value - window_at_.value), into.size());
     position_ = position_ + into.size();
     return {};
 }

@@ -85,7 +85,8 @@ public:
         std::string bytes(into.size(), '\0');
         if (!in_.read(bytes.data(), static_cast<std::streamsize>(bytes.size())))
             return make_sys_error("read the sample", EIO);
-        std::memcpy(into.data(), bytes.data(), bytes.size());
+        std::transform(bytes.begin(), bytes.end(), into.begin(),
+                       [](char c) { return static_cast<std::byte>(c); });
         return {};
     }
 

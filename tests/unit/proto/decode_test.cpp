@@ -268,10 +268,10 @@ TEST_CASE("a mapped-ram header is taken only as QEMU writes it", "[decode]") {
 TEST_CASE("RAM words and footers are taken at their value only", "[decode]") {
     const auto small = make_small_stream();
     for (const std::string section : {"start", "part", "end"}) {
-        for (const std::uint64_t flag : {0x02, 0x08, 0x40, 0x80, 0x200})
+        for (const auto flag : std::to_array<std::uint64_t>({0x02, 0x08, 0x40, 0x80, 0x200}))
             CHECK(refusal(small.with(section + "_eos", flag))
                       .find("Unexpected RAM flags: " + std::to_string(flag)) != std::string::npos);
-        for (const std::uint64_t flag : {0x00, 0x04, 0x20, 0x30, 0x100, 0x14})
+        for (const auto flag : std::to_array<std::uint64_t>({0x00, 0x04, 0x20, 0x30, 0x100, 0x14}))
             CHECK(refusal(small.with(section + "_eos", flag))
                       .find("Unknown combination of migration flags: 0x") != std::string::npos);
         CHECK(refusal(small.with(section + "_eos", std::uint64_t{0x1010})).find("expected 0x10") !=

@@ -54,7 +54,8 @@ TEST_CASE("any stream that is planned and encoded decodes to the same", "[round_
     INFO("seed " << seed);
     Random random(static_cast<std::uint64_t>(seed));
     const FileOffset at(pick(random, 0, 3 << 20));
-    const auto plan = mfd::plan_stream(at, random_configuration(random), random_blocks(random));
+    const auto configuration = random_configuration(random);
+    const auto plan = mfd::plan_stream(at, configuration, random_blocks(random));
     REQUIRE(plan.has_value());
 
     mfd::testing::SparseSource file;
