@@ -61,6 +61,32 @@ TEST_CASE("the example of the format is encoded to its bytes", "[encode]") {
           mfd::testing::bytes_of_hex("020000000100000000000000107e00000001"));
 }
 
+TEST_CASE("the worked example of FORMAT.md has the offsets it shows", "[encode]") {
+    const std::vector<mfd::BlockSpec> blocks = {{"m0", 0x8000}};
+    const auto plan = mfd::plan_stream(FileOffset(0), {}, blocks);
+    REQUIRE(plan.has_value());
+    CHECK(plan->head_end == FileOffset(0x10800d));
+    const Fragment part = mfd::encode_part(plan->head_end);
+    CHECK(part.end() == FileOffset(0x10801f));
+    const auto globalstate = mfd::make_globalstate(2, "paused");
+    const auto tail = mfd::encode_tail(
+        part.end(), {true, {*globalstate}, mfd::make_vmdescription(plan->configuration)});
+    REQUIRE(tail.has_value());
+    CHECK(tail->end() == FileOffset(0x1083c1));
+    mfd::testing::SparseSource file;
+    file.put(*tail);
+    check_same_bytes(file,
+                     {FileOffset(0x108036), mfd::testing::bytes_of_hex("0400000002"
+                                                                       "0b676c6f62616c7374617465"
+                                                                       "0000000000000001"
+                                                                       "00000007"
+                                                                       "70617573656400")});
+    check_same_bytes(file, {FileOffset(0x1080b7), mfd::testing::bytes_of_hex("7e00000002"
+                                                                             "00"
+                                                                             "06000002ff"
+                                                                             "7b2263")});
+}
+
 TEST_CASE("the tail holds switchover, END, devices, end mark and vmdescription", "[encode]") {
     mfd::Tail tail;
     tail.switchover_start = true;
