@@ -68,7 +68,7 @@ TEST_CASE("a block name is used once", "[objects]") {
     CHECK(outcome(objects.add(second)) == "RAM block name 'r' is in use by another memory backend");
 }
 
-TEST_CASE("without a machine backend every backend is guest RAM and can be removed", "[objects]") {
+TEST_CASE("without a machine backend every backend is guest RAM, early or late", "[objects]") {
     GuestObjects objects;
     REQUIRE(objects.add(ram("a")).has_value());
     REQUIRE(objects.memory().seal_command_line().has_value());
