@@ -176,7 +176,7 @@ TEST_CASE("a set in use stays listed without members until its last duplicate di
     FdSets sets;
     add(sets, file.open(O_WRONLY), 0);
     std::optional<mfd::SetDup> dup;
-    dup.emplace(std::move(*sets.open("/dev/fdset/0", O_WRONLY)));
+    dup.emplace(sets.open("/dev/fdset/0", O_WRONLY).value());
     REQUIRE(sets.remove(0, {}).has_value());
     REQUIRE(sets.query().size() == 1);
     CHECK(sets.query()[0].fds.empty());

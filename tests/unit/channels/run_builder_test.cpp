@@ -167,7 +167,8 @@ TEST_CASE("any sequence of runs is written page by page where it belongs", "[run
     std::mt19937_64 random(seed);
     const std::uint64_t unit = std::uint64_t{4096} << (random() % 4);
     const std::uint64_t pages_offset = kPageSize * (random() % 1000);
-    auto with_direct = limits(1 + random() % 64, random() % 10);
+    const std::size_t transfer_pages = 1 + random() % 64; // one draw per statement: same everywhere
+    auto with_direct = limits(transfer_pages, random() % 10);
     with_direct.direct = mfd::DirectAlignment{512, static_cast<std::uint32_t>(unit)};
     Fixture f(with_direct, pages_offset);
     std::vector<int> wanted; // 1: added, 0: offered, -1: left out
