@@ -1,0 +1,194 @@
+#include "daemon/daemon.hpp"
+
+#include "daemon/version.hpp"
+
+#include <boost/system/error_code.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <spdlog/spdlog.h>
+#include <utility>
+
+#include <fcntl.h>
+
+namespace mfd {
+
+namespace {
+
+// How long the end waits for a job that does not stop, because its disk hangs: a chosen limit.
+constexpr std::chrono::seconds kGiveUpAfter{20};
+
+MigrationSettings migration_settings(const Options& options) {
+    MigrationSettings settings;
+    settings.machine = options.machine;
+    settings.uuid = options.uuid_bytes;
+    settings.incoming = !options.incoming.empty();
+    settings.create_blocks = options.create_blocks;
+    return settings;
+}
+
+Result<UniqueFd> duplicate(FdRef fd, const std::string& what) {
+    UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
+    if (!copy.valid())
+        return make_sys_error(what, errno);
+    return copy;
+}
+
+FdsetOpener fdset_opener(FdSets& fdsets) {
+    return [&fdsets](std::string_view path, int flags) -> Result<UniqueFd> {
+        MFD_TRY(const SetDup dup, fdsets.open(path, flags));
+        return duplicate(dup.ref(), "duplicate a descriptor of " + std::string(path));
+    };
+}
+
+} // namespace
+
+Daemon::Daemon(Options options)
+    : options_(std::move(options)), objects_(fdset_opener(fdsets_)),
+      run_(
+          options_.start_paused, !options_.incoming.empty(),
+          {.emit = [this](std::string_view event) { emit(event, nullptr); },
+           .set_running =
+               [this](bool running) { running ? objects_.resume_guest() : objects_.pause_guest(); },
+           .may_run = [this] { return migration_.may_run(); }}),
+      migration_(
+          io_, migration_settings(options_), fdsets_, objects_, run_,
+          [this](std::string_view event, nlohmann::json data) { emit(event, std::move(data)); }),
+      context_{.fdsets = fdsets_,
+               .objects = objects_,
+               .run = run_,
+               .migration = migration_,
+               .guest_name = options_.name,
+               .uuid = options_.uuid,
+               .emit = [this](std::string_view event,
+                              nlohmann::json data) { emit(event, std::move(data)); },
+               .quit = [this](qmp::Call call) { quit(std::move(call)); }},
+      dispatcher_({.major = kQemuMajor,
+                   .minor = kQemuMinor,
+                   .micro = kQemuMicro,
+                   .package = std::string("multifdd-") + kVersionText}),
+      server_(io_, dispatcher_), signals_(io_, SIGTERM, SIGINT, SIGHUP), give_up_(io_) {
+    add_status_commands(dispatcher_, context_);
+    add_descriptor_commands(dispatcher_, context_);
+    add_migration_commands(dispatcher_, context_);
+    add_object_commands(dispatcher_, context_);
+    migration_.on_fatal = [this](const std::string& text) {
+        spdlog::critical("{}", text);
+        end(EXIT_FAILURE);
+    };
+}
+
+Result<void> Daemon::start() {
+    log_start();
+    MFD_CHECK(take_inherited_descriptors());
+    MFD_CHECK(make_objects());
+    MFD_CHECK(listen());
+    wait_for_signal();
+    run_.start();
+    if (!options_.incoming.empty() && options_.incoming != "defer")
+        migration_.start_incoming(options_.incoming, [this](const Result<void>& result) {
+            if (result.has_value())
+                return;
+            spdlog::critical("-incoming {}: {}", options_.incoming, result.error().what);
+            end(EXIT_FAILURE);
+        });
+    return {};
+}
+
+Result<void> Daemon::take_inherited_descriptors() {
+    for (const InheritedFd& inherited : options_.add_fd) {
+        const std::string what = "-add-fd: duplicate descriptor " + std::to_string(inherited.fd);
+        MFD_TRY(UniqueFd copy, duplicate(FdRef(inherited.fd), what));
+        MFD_CHECK(fdsets_.add(std::move(copy), inherited.set_id, inherited.opaque));
+    }
+    // The originals go only now: one may have been named for two sets.
+    for (const InheritedFd& inherited : options_.add_fd)
+        ::close(inherited.fd);
+    return {};
+}
+
+Result<void> Daemon::make_objects() {
+    for (const std::string& object : options_.objects)
+        MFD_CHECK(objects_.add_option(object));
+    const bool has_memory = !objects_.memory().all().empty();
+    if (options_.memory_bytes && !has_memory)
+        MFD_CHECK(objects_.add_option("memory-backend-ram,id=ram,size=" +
+                                      std::to_string(*options_.memory_bytes)));
+    if (!options_.memory_backend.empty())
+        objects_.memory().set_machine_backend(options_.memory_backend);
+    return objects_.memory().seal_command_line();
+}
+
+Result<void> Daemon::listen() {
+    for (const QmpEndpoint& endpoint : options_.qmp) {
+        qmp::ListenOptions listen_options;
+        if (endpoint.read_only)
+            listen_options.exposure = qmp::Exposure::QueriesOnly;
+        if (endpoint.path.empty())
+            MFD_CHECK(server_.adopt_listener(UniqueFd(endpoint.fd), listen_options));
+        else
+            MFD_CHECK(server_.listen(endpoint.path, listen_options));
+    }
+    return {};
+}
+
+void Daemon::wait_for_signal() {
+    signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+        if (error)
+            return;
+        spdlog::info("signal {}: ending", signal);
+        if (!ending_) {
+            emit("SHUTDOWN", {{"guest", false}, {"reason", "host-signal"}});
+            end(EXIT_SUCCESS);
+        }
+        wait_for_signal();
+    });
+}
+
+void Daemon::emit(std::string_view event, nlohmann::json data) {
+    spdlog::debug("event {} {}", event, data.is_null() ? "" : data.dump());
+    server_.emit(event, data.is_null() ? std::nullopt : std::optional(std::move(data)));
+}
+
+void Daemon::quit(qmp::Call call) {
+    emit("SHUTDOWN", {{"guest", false}, {"reason", "host-qmp-quit"}});
+    call.reply();
+    end(EXIT_SUCCESS);
+}
+
+void Daemon::end(int exit_status) {
+    if (std::exchange(ending_, true))
+        return;
+    exit_status_ = exit_status;
+    give_up_.expires_after(kGiveUpAfter);
+    give_up_.async_wait([this](const boost::system::error_code& error) {
+        if (error)
+            return;
+        spdlog::critical("a job did not stop within {} s; leaving without it",
+                         kGiveUpAfter.count());
+        std::_Exit(exit_status_);
+    });
+    migration_.shut_down([this] {
+        server_.shutdown([this] {
+            give_up_.cancel();
+            io_.stop();
+        });
+    });
+}
+
+int Daemon::run() {
+    io_.run();
+    return exit_status_;
+}
+
+void Daemon::log_start() const {
+    for (const std::string& name : options_.ignored)
+        spdlog::debug("option {} has no meaning here and is ignored", name);
+    const EngineProbe engines = probe_engines();
+    spdlog::debug("io_uring: {}", engines.uring_reason);
+    const TrackingSupport tracking = probe_tracking();
+    spdlog::debug("dirty tracking by pagemap: {}",
+                  tracking.pagemap ? "available" : tracking.pagemap_lacks);
+}
+
+} // namespace mfd

@@ -1,0 +1,65 @@
+// The daemon put together: what the options ask for, served on one io_context until somebody ends
+// it. Everything here lives on the control thread.
+#pragma once
+
+#include "channels/fdset.hpp"
+#include "daemon/commands/commands.hpp"
+#include "daemon/guest/guest_objects.hpp"
+#include "daemon/migration_service.hpp"
+#include "daemon/options.hpp"
+#include "daemon/run_control.hpp"
+#include "proto/error.hpp"
+#include "qmp/dispatcher.hpp"
+#include "qmp/server.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace mfd {
+
+class Daemon {
+public:
+    explicit Daemon(Options options);
+    Daemon(const Daemon&) = delete;
+    Daemon& operator=(const Daemon&) = delete;
+
+    // Takes inherited descriptors, makes the objects, opens the sockets. From its success on
+    // clients can connect.
+    Result<void> start();
+    // Serves until the end; the exit status.
+    int run();
+
+private:
+    Result<void> take_inherited_descriptors();
+    Result<void> make_objects();
+    Result<void> listen();
+    void wait_for_signal();
+    void emit(std::string_view event, nlohmann::json data);
+    void quit(qmp::Call call);
+    // Stops the job, tells the clients, ends the event loop.
+    void end(int exit_status);
+    void log_start() const;
+
+    Options options_;
+    boost::asio::io_context io_{1};
+    FdSets fdsets_;
+    GuestObjects objects_;
+    RunControl run_;
+    MigrationService migration_;
+    CommandContext context_;
+    qmp::Dispatcher dispatcher_;
+    qmp::Server server_; // after what its commands use
+    boost::asio::signal_set signals_;
+    boost::asio::steady_timer give_up_;
+    int exit_status_ = 0;
+    bool ending_ = false;
+};
+
+} // namespace mfd

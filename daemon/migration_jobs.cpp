@@ -1,0 +1,160 @@
+// What the running job reports, and how it ends: the state machine's transitions.
+#include "daemon/migration_service.hpp"
+
+#include <cerrno>
+#include <spdlog/spdlog.h>
+#include <utility>
+
+namespace mfd {
+
+using Clock = JobReport::Clock;
+
+void MigrationService::begin(JobKind kind, Reply reply) {
+    report_ = JobReport{};
+    report_.kind = kind;
+    report_.progress = std::make_shared<JobProgress>(channel_count());
+    report_.multifd = capabilities_.has(Capability::Multifd);
+    report_.downtime_limit_ms = parameters_.number("downtime-limit");
+    report_.started = Clock::now();
+    reply_ = std::move(reply);
+    hold_ = objects_.memory().hold();
+    set_status(MigrationStatus::Setup);
+}
+
+void MigrationService::set_status(MigrationStatus status) {
+    status_ = status;
+    if (capabilities_.has(Capability::Events))
+        emit_("MIGRATION", {{"status", name_of(status)}});
+}
+
+void MigrationService::give_reply(Result<void> result) {
+    if (reply_)
+        std::exchange(reply_, {})(std::move(result));
+}
+
+void MigrationService::job_opened() {
+    give_reply({});
+}
+
+void MigrationService::job_active() {
+    if (status_ != MigrationStatus::Setup)
+        return; // cancelled meanwhile
+    report_.active_since = Clock::now();
+    set_status(MigrationStatus::Active);
+}
+
+void MigrationService::job_pass_started(std::uint64_t pass) {
+    if (capabilities_.has(Capability::Events))
+        emit_("MIGRATION_PASS", {{"pass", pass}});
+}
+
+void MigrationService::job_wants_switchover(Answer<RunStatus> answer) {
+    if (status_ != MigrationStatus::Active)
+        return; // being cancelled: the job's stop token ends its wait
+    run_.enter_finish_migrate();
+    report_.stopped_since = Clock::now();
+    switchover_ = std::move(answer);
+    if (capabilities_.has(Capability::PauseBeforeSwitchover))
+        set_status(MigrationStatus::PreSwitchover);
+    else
+        permit_switchover();
+}
+
+void MigrationService::permit_switchover() {
+    set_status(MigrationStatus::Device);
+    if (const auto answer = std::exchange(switchover_, std::nullopt))
+        answer->give(run_.status_to_save());
+}
+
+Result<std::vector<MemoryBackend*>>
+MigrationService::job_wants_blocks(const std::vector<BlockSpec>& listed) {
+    if (settings_.create_blocks)
+        MFD_CHECK(create_blocks(listed));
+    return objects_.memory().blocks();
+}
+
+Result<void> MigrationService::create_blocks(const std::vector<BlockSpec>& listed) {
+    GuestMemory& memory = objects_.memory();
+    for (const BlockSpec& block : listed) {
+        if (memory.find_block(block.idstr) != nullptr)
+            continue;
+        BackendProperties properties;
+        properties.type = BackendType::Memfd;
+        properties.share = true;
+        properties.size = block.used_length;
+        // An id that is one keeps its name; others ("/rom@etc/acpi/tables") get a plain one.
+        if (is_identifier(block.idstr) && memory.find(block.idstr) == nullptr) {
+            properties.id = block.idstr;
+        } else {
+            properties.id = "block" + std::to_string(memory.all().size());
+            properties.ramblock = block.idstr;
+        }
+        MFD_CHECK(memory.add(std::move(properties)));
+    }
+    return {};
+}
+
+void MigrationService::finish_save(const Result<void>& result) {
+    const bool cancelled = status_ == MigrationStatus::Cancelling;
+    if (result.has_value() && !cancelled) {
+        end_job();
+        run_.complete_save();
+        set_status(MigrationStatus::Completed);
+        spdlog::info("save completed: {} bytes written", report_.progress->counters.bytes());
+    } else if (cancelled) {
+        if (!result.has_value() && result.error().code != Errc::Cancelled)
+            report_.error_desc = result.error().what;
+        end_job();
+        run_.give_up_save();
+        set_status(MigrationStatus::Cancelled);
+        spdlog::info("save cancelled");
+    } else {
+        run_.give_up_save();
+        fail(result.error().what);
+    }
+    give_reply({}); // a cancel that came before the file was open
+    if (after_job_)
+        std::exchange(after_job_, {})();
+}
+
+void MigrationService::finish_load(Result<RestoreJob::Outcome> result, bool exit_on_error) {
+    if (result.has_value()) {
+        end_job();
+        loaded_ = std::move(result->state);
+        run_.complete_load(result->saved_status);
+        set_status(MigrationStatus::Completed);
+        spdlog::info("load completed: {} bytes read", report_.progress->counters.bytes());
+    } else if (reply_) {
+        incoming_ = Incoming::Waiting; // the file could not be opened: another try may go better
+        fail(result.error().what);
+    } else {
+        const Error& error = result.error();
+        const std::string text =
+            "load of migration failed: " + errno_text(error.sys != 0 ? error.sys : EINVAL) + ": " +
+            error.what;
+        fail(text);
+        if (exit_on_error && !after_job_ && on_fatal)
+            on_fatal(text);
+    }
+    if (after_job_)
+        std::exchange(after_job_, {})();
+}
+
+// The job is over, whichever way: nothing of it stays.
+void MigrationService::end_job() {
+    report_.ended = Clock::now();
+    runner_.reset();
+    switchover_.reset();
+    limiter_.reset();
+    hold_.release();
+}
+
+void MigrationService::fail(const std::string& text) {
+    end_job();
+    report_.error_desc = text;
+    spdlog::error("{} failed: {}", report_.kind == JobKind::Save ? "save" : "load", text);
+    set_status(MigrationStatus::Failed);
+    give_reply(Error{Errc::Io, text});
+}
+
+} // namespace mfd

@@ -1,0 +1,43 @@
+// What query-migrate says of the running or last job. Control thread only.
+#pragma once
+
+#include "daemon/job.hpp"
+#include "daemon/migration_state.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace mfd {
+
+enum class JobKind : std::uint8_t { Save, Load };
+
+struct JobReport {
+    using Clock = std::chrono::steady_clock;
+
+    JobKind kind = JobKind::Save;
+    std::shared_ptr<JobProgress> progress; // nothing: there was no job yet
+    std::string error_desc;                // empty: none
+    bool multifd = false;
+    std::uint64_t downtime_limit_ms = 0; // as of the start
+    Clock::time_point started;
+    std::optional<Clock::time_point> active_since;  // the set-up ended
+    std::optional<Clock::time_point> stopped_since; // the guest stands still
+    std::optional<Clock::time_point> ended;
+
+    // The reply of query-migrate: the members QEMU gives in each state.
+    [[nodiscard]] nlohmann::json to_json(MigrationStatus status) const;
+    // The member x-multifd: what each channel did.
+    [[nodiscard]] nlohmann::json details() const;
+
+private:
+    [[nodiscard]] nlohmann::json ram() const;
+    [[nodiscard]] std::uint64_t milliseconds(Clock::time_point from,
+                                             std::optional<Clock::time_point> to) const;
+};
+
+} // namespace mfd

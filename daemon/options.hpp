@@ -1,0 +1,58 @@
+// The command line: QEMU's spelling for what both have, with one dash or two, and our own options.
+#pragma once
+
+#include "proto/error.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace mfd {
+
+// -qmp unix:PATH,server=on,wait=off or unix:fd=N
+struct QmpEndpoint {
+    std::string path; // empty: the inherited listening socket `fd`
+    int fd = -1;
+    bool read_only = false; // serves queries and events alone
+};
+
+// -add-fd set=N,fd=N,opaque=TEXT
+struct InheritedFd {
+    std::int64_t set_id = 0;
+    int fd = -1;
+    std::optional<std::string> opaque;
+};
+
+struct Options {
+    std::vector<std::string> objects; // texts of -object, in order
+    std::vector<QmpEndpoint> qmp;
+    std::vector<InheritedFd> add_fd;
+    std::optional<std::string> machine;        // nothing: not given
+    std::string memory_backend;                // of -machine; empty: none
+    std::optional<std::uint64_t> memory_bytes; // -m
+    std::string name;
+    std::string uuid = "00000000-0000-0000-0000-000000000000";
+    std::optional<std::array<std::byte, 16>> uuid_bytes;
+    std::string incoming; // empty, "defer" or a URI
+    bool create_blocks = false;
+    bool start_paused = false;
+    bool daemonize = false;
+    std::string pid_file;
+    std::string log_file;
+    std::string log_level = "info";
+    std::vector<std::string> ignored; // QEMU's options that have no meaning here, for the log
+};
+
+// What the process shall do next.
+struct ParsedOptions {
+    std::optional<Options> options; // nothing: print `text` and leave with `exit_status`
+    std::string text;
+    int exit_status = 0;
+};
+
+ParsedOptions parse_options(int argc, const char* const* argv);
+
+} // namespace mfd
