@@ -7,8 +7,7 @@
 
 #include "channels/unique_fd.hpp"
 #include "proto/error.hpp"
-
-#include <nlohmann/json.hpp>
+#include "qmp/json.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -23,7 +22,6 @@
 
 namespace mfd::qmp {
 
-using Json = nlohmann::json;
 using Millis = std::chrono::milliseconds;
 
 // An error reply, in the server's words.

@@ -1,0 +1,52 @@
+// What a subcommand of multifdctl is: a function that declares its options and leaves behind what
+// to do. One file per subcommand, one line in the table of main.cpp.
+//
+// The tool is one thread. Results go to stdout; everything else goes to stderr as
+// "multifdctl: SUBCOMMAND: text" and says what to do next where that can be known.
+#pragma once
+
+#include "proto/error.hpp"
+#include "qmp/client.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace mfd::ctl {
+
+using qmp::Client;
+using qmp::Json;
+using qmp::Millis;
+
+enum class Exit : int {
+    Ok = 0,
+    Failed = 1,        // the operation was tried and failed, or the server refused it
+    Usage = 2,         // wrong options, or the server cannot be reached
+    Interrupted = 130, // ^C or SIGTERM, as a shell would report it
+};
+
+struct Invocation {
+    std::string socket;        // -s, or MULTIFD_SOCKET
+    std::function<Exit()> run; // set by the subcommand that was named
+};
+
+using AddCommand = void (*)(CLI::App& app, Invocation& invocation);
+
+void add_save(CLI::App& app, Invocation& invocation);
+void add_restore(CLI::App& app, Invocation& invocation);
+void add_status(CLI::App& app, Invocation& invocation);
+void add_qmp(CLI::App& app, Invocation& invocation);
+void add_cancel(CLI::App& app, Invocation& invocation);
+void add_quit(CLI::App& app, Invocation& invocation);
+
+// Writes "multifdctl: command: text" to stderr.
+void say(std::string_view command, std::string_view text);
+// The same for a failure; gives `status` back, so that a caller can return it.
+Exit fail(std::string_view command, const Error& error, Exit status = Exit::Failed);
+
+// Connects to the server of this invocation. The error's text says how to name one.
+Result<Client> connect(const Invocation& invocation);
+
+} // namespace mfd::ctl

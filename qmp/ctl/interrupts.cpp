@@ -1,0 +1,31 @@
+#include "qmp/ctl/interrupts.hpp"
+
+#include <cerrno>
+#include <utility>
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+namespace mfd::ctl {
+
+Result<Interrupts> Interrupts::make() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    if (const int sys = ::pthread_sigmask(SIG_BLOCK, &set, nullptr); sys != 0)
+        return make_sys_error("block signals", sys);
+    UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!fd.valid())
+        return make_sys_error("signalfd", errno);
+    return Interrupts(std::move(fd));
+}
+
+bool Interrupts::take() {
+    signalfd_siginfo info{};
+    return ::read(fd_.get(), &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info));
+}
+
+} // namespace mfd::ctl

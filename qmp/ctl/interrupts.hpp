@@ -1,0 +1,23 @@
+// ^C and SIGTERM as a readable descriptor, so that a wait can end early and the job be cancelled
+// instead of left alone. One object, made before anything is started on the server; it belongs to
+// the thread that makes it, and the signals stay blocked for good: only take() sees them.
+#pragma once
+
+#include "channels/unique_fd.hpp"
+#include "proto/error.hpp"
+
+namespace mfd::ctl {
+
+class Interrupts {
+public:
+    static Result<Interrupts> make();
+    [[nodiscard]] FdRef fd() const { return fd_.ref(); }
+    // Takes one signal off the descriptor; false if there was none.
+    bool take();
+
+private:
+    explicit Interrupts(UniqueFd fd) : fd_(std::move(fd)) {}
+    UniqueFd fd_;
+};
+
+} // namespace mfd::ctl

@@ -1,0 +1,63 @@
+// multifdctl: save, restore and look at guest RAM through a server's QMP socket.
+#include "qmp/ctl/command.hpp"
+
+#include <csignal>
+#include <exception>
+#include <iostream>
+
+namespace {
+
+using namespace mfd::ctl;
+
+// All subcommands, in the order in which --help lists them.
+constexpr AddCommand kCommands[] = {add_save,   add_restore, add_status,
+                                    add_cancel, add_quit,    add_qmp};
+
+Exit run(int argc, char** argv) {
+    CLI::App app{"Saves and restores guest RAM through the QMP socket of multifdd or QEMU",
+                 "multifdctl"};
+    Invocation invocation;
+    app.add_option("-s,--socket", invocation.socket, "The server's QMP socket")
+        ->envname("MULTIFD_SOCKET");
+    app.require_subcommand(1);
+    app.fallthrough(); // -s may stand behind the subcommand, too
+    app.footer("Examples:\n"
+               "  multifdctl -s /run/vm.qmp save /var/lib/vm/ram.mig --channels 4\n"
+               "  multifdctl -s /run/vm.qmp restore /var/lib/vm/ram.mig\n"
+               "  MULTIFD_SOCKET=/run/vm.qmp multifdctl status\n\n"
+               "Exit status: 0 done, 1 failed, 2 wrong options or server not reached, 130 "
+               "interrupted.");
+    for (const auto add : kCommands)
+        add(app, invocation);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& fault) {
+        if (fault.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success))
+            return static_cast<Exit>(app.exit(fault)); // --help
+        // Which subcommand it belongs to decides whose help is worth reading.
+        const auto chosen = app.get_subcommands();
+        const std::string name = chosen.empty() ? "" : chosen.front()->get_name();
+        say(name, std::string(fault.what()) + "; see 'multifdctl " +
+                      (name.empty() ? "" : name + " ") + "--help'");
+        return Exit::Usage;
+    }
+    return invocation.run();
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    // A reader that goes away early (a pager, head) is seen as a failed write below.
+    static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
+    try {
+        const Exit status = run(argc, argv);
+        if (!std::cout.flush()) {
+            say("", "cannot write to standard output");
+            return static_cast<int>(Exit::Failed);
+        }
+        return static_cast<int>(status);
+    } catch (const std::exception& fault) {
+        say("", fault.what());
+        return static_cast<int>(Exit::Failed);
+    }
+}

@@ -1,0 +1,169 @@
+#include "qmp/ctl/progress.hpp"
+
+#include "qmp/ctl/reply_fields.hpp"
+#include "qmp/ctl/units.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace mfd::ctl {
+
+namespace {
+
+constexpr std::size_t kMinBar = 10; // narrower bars say nothing
+constexpr std::size_t kMaxBar = 40;
+constexpr std::chrono::milliseconds kRateWindow{1000};
+constexpr std::chrono::milliseconds kLineAtMostEvery{1000};
+constexpr std::chrono::milliseconds kLineAtLeastEvery{10'000};
+
+std::string percent(const ProgressSample& sample) {
+    const auto value = static_cast<int>(std::floor(fraction_done(sample) * 100));
+    return std::to_string(value) + " %";
+}
+
+std::string bar(double fraction, std::size_t width, Colour colour) {
+    const auto filled = static_cast<std::size_t>(std::floor(fraction * static_cast<double>(width)));
+    std::string done(filled, '=');
+    if (filled < width)
+        done += '>';
+    const std::string rest(width - done.size(), ' ');
+    if (colour == Colour::Yes)
+        return "[\x1b[32m" + done + "\x1b[0m" + rest + "]";
+    return "[" + done + rest + "]";
+}
+
+std::size_t terminal_columns(int fd) {
+    winsize size{};
+    if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        return 80;
+    return size.ws_col;
+}
+
+// getenv is safe here: the tool is one thread and changes no variable.
+const char* environment(const char* name) {
+    return std::getenv(name); // NOLINT(concurrency-mt-unsafe)
+}
+
+} // namespace
+
+ProgressSample make_sample(const qmp::Json& info, std::chrono::milliseconds elapsed) {
+    ProgressSample sample;
+    sample.elapsed = elapsed;
+    sample.status = text_in(info, "status");
+    const auto ram = object_in(info, "ram");
+    sample.total_bytes = number_in(ram, "total");
+    sample.counts_known = sample.total_bytes > 0;
+    sample.remaining_bytes = std::min(number_in(ram, "remaining"), sample.total_bytes);
+    sample.transferred_bytes = number_in(ram, "transferred");
+    sample.pass = number_in(ram, "dirty-sync-count");
+    return sample;
+}
+
+double fraction_done(const ProgressSample& sample) {
+    if (!sample.counts_known)
+        return 0;
+    return 1 -
+           static_cast<double>(sample.remaining_bytes) / static_cast<double>(sample.total_bytes);
+}
+
+std::string progress_bar(std::string_view action, const ProgressSample& sample, std::size_t columns,
+                         Colour colour) {
+    std::string head(action);
+    head += "  ";
+    std::string tail;
+    if (sample.counts_known) {
+        tail = "  " + percent(sample) + "  " +
+               format_bytes(sample.total_bytes - sample.remaining_bytes) + "/" +
+               format_bytes(sample.total_bytes) + "  " + format_rate(sample.bytes_per_second);
+        if (sample.pass > 1)
+            tail += "  pass " + std::to_string(sample.pass);
+    } else {
+        tail = sample.status;
+    }
+    tail += "  " + format_time(sample.elapsed);
+    if (!sample.counts_known)
+        return (head + tail).substr(0, columns);
+    const std::size_t used = head.size() + tail.size() + 2;
+    if (columns < used + kMinBar) // the numbers matter more than the bar
+        return (head + tail.substr(2)).substr(0, columns);
+    return head + bar(fraction_done(sample), std::min(columns - used, kMaxBar), colour) + tail;
+}
+
+std::string progress_text(std::string_view action, const ProgressSample& sample) {
+    std::string text(action);
+    text += ": ";
+    if (sample.counts_known) {
+        text += percent(sample) + ", " + format_bytes(sample.total_bytes - sample.remaining_bytes) +
+                " of " + format_bytes(sample.total_bytes) + ", " +
+                format_rate(sample.bytes_per_second);
+        if (sample.pass > 1)
+            text += ", pass " + std::to_string(sample.pass);
+    } else {
+        text += sample.status;
+    }
+    return text + ", " + format_time(sample.elapsed);
+}
+
+double RateMeter::update(const ProgressSample& sample) {
+    const Point now{sample.elapsed, sample.transferred_bytes};
+    if (now.elapsed - next_.elapsed >= kRateWindow) {
+        base_ = next_;
+        next_ = now;
+    }
+    const std::chrono::duration<double> time = now.elapsed - base_.elapsed;
+    if (time.count() <= 0 || now.bytes < base_.bytes)
+        return 0;
+    return static_cast<double>(now.bytes - base_.bytes) / time.count();
+}
+
+bool LinePacer::due(const ProgressSample& sample) {
+    const int tenths = static_cast<int>(std::floor(fraction_done(sample) * 10));
+    const auto since = sample.elapsed - last_;
+    const bool news = tenths > tenths_ || sample.status != status_;
+    if (since < kLineAtMostEvery || (!news && since < kLineAtLeastEvery))
+        return false;
+    tenths_ = std::max(tenths_, tenths);
+    status_ = sample.status;
+    last_ = sample.elapsed;
+    return true;
+}
+
+ProgressMode pick_progress_mode(FdRef output) {
+    const char* term = environment("TERM");
+    const bool can_redraw = term != nullptr && std::string_view(term) != "dumb";
+    return ::isatty(output.get()) == 1 && can_redraw ? ProgressMode::Bar : ProgressMode::Lines;
+}
+
+ProgressDisplay::ProgressDisplay(std::string action, ProgressMode mode)
+    : action_(std::move(action)), mode_(mode),
+      // https://no-color.org: set and not empty means no colour.
+      colour_(environment("NO_COLOR") != nullptr && *environment("NO_COLOR") != '\0'
+                  ? Colour::No
+                  : Colour::Yes) {}
+
+void ProgressDisplay::show(ProgressSample sample) {
+    sample.bytes_per_second = meter_.update(sample);
+    if (mode_ == ProgressMode::Bar) {
+        const std::string line =
+            "\r\x1b[K" +
+            progress_bar(action_, sample, terminal_columns(STDERR_FILENO) - 1, colour_);
+        static_cast<void>(std::fputs(line.c_str(), stderr));
+        static_cast<void>(std::fflush(stderr));
+        drawn_ = true;
+    } else if (mode_ == ProgressMode::Lines && pacer_.due(sample)) {
+        static_cast<void>(std::fputs((progress_text(action_, sample) + "\n").c_str(), stderr));
+    }
+}
+
+void ProgressDisplay::clear() {
+    if (std::exchange(drawn_, false))
+        static_cast<void>(std::fputs("\r\x1b[K", stderr));
+}
+
+} // namespace mfd::ctl
