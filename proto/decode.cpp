@@ -27,36 +27,46 @@ void take_walk(DecodedStream& into, DecodedStream&& walked) {
     into.vmdescription = std::move(walked.vmdescription);
 }
 
+// One walk with one vmdescription, or none.
+struct Walk {
+    DecodedStream out;
+    Result<void> result;
+    FileOffset stopped_at;
+};
+
+Walk walk_sections(StreamReader& in, FileOffset from, const FoundVmdescription* description,
+                   const DecodeLimits& limits, const DecodedStream& start) {
+    Walk walk;
+    walk.out = after_start(start);
+    in.seek(from);
+    walk.result = decoding::decode_sections(in, description, limits, walk.out);
+    walk.stopped_at = in.position();
+    return walk;
+}
+
 // The sections behind START, with the help of whichever vmdescription fits them. If none does, what
 // the walk that got furthest found is what is wrong.
 Result<void> decode_rest(StreamReader& in, const DecodeLimits& limits, DecodedStream& out) {
     const FileOffset from = in.position();
-    MFD_TRY(const auto found, decoding::find_vmdescriptions(in, from, limits));
-    std::vector<const FoundVmdescription*> tries;
-    for (const FoundVmdescription& description : found)
-        tries.push_back(&description);
-    if (tries.empty())
-        tries.push_back(nullptr);
-
-    DecodedStream best;
-    Result<void> result;
-    FileOffset furthest;
-    for (const FoundVmdescription* const description : tries) {
-        DecodedStream walked = after_start(out);
-        in.seek(from);
-        auto walk = decoding::decode_sections(in, description, limits, walked);
-        const bool first = description == tries.front();
-        if (!walk.has_value() && !first && in.position() <= furthest)
-            continue;
-        furthest = in.position();
-        best = std::move(walked);
-        result = std::move(walk);
-        if (result.has_value())
+    decoding::VmdescriptionSearch search(in, from, limits);
+    std::optional<Walk> best;
+    for (;;) {
+        MFD_TRY(const auto description, search.next());
+        if (!description)
+            break;
+        Walk walk = walk_sections(in, from, &*description, limits, out);
+        if (!best || walk.result.has_value() || walk.stopped_at > best->stopped_at)
+            best = std::move(walk);
+        if (best->result.has_value())
             break;
     }
-    in.seek(furthest);
-    take_walk(out, std::move(best));
-    return result;
+    // Devices of known length need none. Not after one was found, though: it contradicts the
+    // devices.
+    if (!best)
+        best = walk_sections(in, from, nullptr, limits, out);
+    in.seek(best->stopped_at);
+    take_walk(out, std::move(best->out));
+    return std::move(best->result);
 }
 
 Result<void> decode_all(StreamReader& in, const DecodeOptions& options, DecodedStream& out) {

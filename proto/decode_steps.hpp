@@ -6,8 +6,13 @@
 #include "proto/stream_reader.hpp"
 #include "proto/vmdescription.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace mfd::decoding {
 
@@ -35,11 +40,30 @@ struct FoundVmdescription {
 Result<FoundVmdescription> read_vmdescription(StreamReader& in, FileOffset at,
                                               const DecodeLimits& limits);
 
-// What looks like a vmdescription that lists devices, from `from` on: the device sections in front
-// of it cannot be walked without it, so it has to be found by its looks. More than one only if a
-// device's state happens to look like one; a handful at most are returned.
-Result<std::vector<FoundVmdescription>> find_vmdescriptions(StreamReader& in, FileOffset from,
-                                                            const DecodeLimits& limits);
+// Finds what looks like a vmdescription that lists devices, from `from` on: the device sections in
+// front of it cannot be walked without it, so it has to be found by its looks. QEMU's files have
+// one such place; a device's state might happen to look like one too. Gives up after a handful.
+class VmdescriptionSearch {
+public:
+    VmdescriptionSearch(StreamReader& in, FileOffset from, const DecodeLimits& limits);
+
+    // The next one, in the order of the file; nothing if there is none. Moves the reader.
+    Result<std::optional<FoundVmdescription>> next();
+
+private:
+    // What is at `place`, if it is sound and lists devices.
+    Result<std::optional<FoundVmdescription>> try_at(FileOffset place);
+    Result<std::span<const std::byte>> ahead();
+
+    StreamReader& in_;
+    const DecodeLimits& limits_;
+    FileOffset at_; // searched up to here
+    FileOffset end_;
+    std::size_t found_ = 0;
+    std::uint64_t parsed_bytes_ = 0;
+    FileOffset chunk_at_;
+    std::vector<std::byte> chunk_;
+};
 
 // Everything behind the START section, up to the end of the stream. With a vmdescription all
 // devices must be as it lists them, and it must stand where the stream ends; without one (null)

@@ -3,8 +3,8 @@
 #include "proto/wire.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
+#include <span>
 
 namespace mfd::decoding {
 
@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kHeadBytes = 1 + 4;  // marker and length
 constexpr std::uint64_t kShortestText = 2; // "{}"
 constexpr std::size_t kChunkBytes = 64 * 1024;
+constexpr std::uint64_t kSectionFrameBytes = 512; // more than any section has around its body
 
 // Chosen: what a hostile file can make us do beyond one parse and one walk. QEMU's files have one
 // place that looks like a vmdescription.
@@ -59,48 +60,67 @@ Result<FoundVmdescription> read_vmdescription(StreamReader& in, FileOffset at,
     return found;
 }
 
-Result<std::vector<FoundVmdescription>> find_vmdescriptions(StreamReader& in, FileOffset from,
-                                                            const DecodeLimits& limits) {
-    std::vector<FoundVmdescription> all;
+VmdescriptionSearch::VmdescriptionSearch(StreamReader& in, FileOffset from,
+                                         const DecodeLimits& limits)
+    : in_(in), limits_(limits), at_(from) {
     // What may stand between here and the marker: device state, its framing, empty RAM sections.
-    const std::uint64_t range = limits.device_state_bytes + limits.sections * 512;
-    in.seek(from);
-    const FileOffset end = from + std::min(range, in.left());
-    const std::uint64_t parse_limit = kMaxParsedTexts * limits.vmdescription_bytes;
-    std::uint64_t parsed_bytes = 0;
+    const std::uint64_t range = limits.device_state_bytes + limits.sections * kSectionFrameBytes;
+    in_.seek(from);
+    end_ = from + std::min(range, in_.left());
+}
 
-    std::vector<std::byte> chunk(kChunkBytes);
-    for (FileOffset at = from; at < end && all.size() < kMaxFound && parsed_bytes < parse_limit;) {
-        in.seek(at);
-        const auto bytes =
-            static_cast<std::size_t>(std::min<std::uint64_t>(kChunkBytes, in.left()));
-        if (bytes <= kHeadBytes)
-            break;
-        MFD_CHECK(in.read(std::span(chunk).first(bytes), {"search the vmdescription", EIO}));
-        // The last bytes are too few to judge; the next chunk begins with them.
-        const std::size_t starts = bytes - kHeadBytes;
-        for (std::size_t i = 0; i < starts; ++i) {
-            const void* const marker = std::memchr(
-                chunk.data() + i, static_cast<int>(wire::Mark::Vmdescription), starts - i);
-            if (marker == nullptr)
-                break;
-            i = static_cast<std::size_t>(static_cast<const std::byte*>(marker) - chunk.data());
-            const FileOffset place = at + i;
-            if (!looks_like_vmdescription(std::span(chunk).subspan(i, kHeadBytes + 1),
-                                          in.size() - place.value, limits))
-                continue;
-            auto found = read_vmdescription(in, place, limits);
-            parsed_bytes += in.position().value - place.value;
-            if (found.has_value() && found->parsed.lists_devices)
-                all.push_back(std::move(*found));
-            else if (!found.has_value() && found.error().code == Errc::Io)
-                return std::move(found).error();
-            if (all.size() == kMaxFound || parsed_bytes >= parse_limit)
-                break;
-        }
-        at = at + starts;
+Result<std::optional<FoundVmdescription>> VmdescriptionSearch::try_at(FileOffset place) {
+    auto found = read_vmdescription(in_, place, limits_);
+    parsed_bytes_ += in_.position().value - place.value;
+    if (!found.has_value()) {
+        // Anything may look like one from afar; only a source that cannot be read ends the search.
+        if (found.error().code != Errc::BadFormat)
+            return std::move(found).error();
+        return std::optional<FoundVmdescription>();
     }
-    return all;
+    if (!found->parsed.lists_devices)
+        return std::optional<FoundVmdescription>();
+    ++found_;
+    return std::optional(std::move(*found));
+}
+
+// Bytes from at_ on, at least a whole head of them; fewer only at the end of the source.
+Result<std::span<const std::byte>> VmdescriptionSearch::ahead() {
+    const std::uint64_t offset = at_.value - chunk_at_.value;
+    if (at_ < chunk_at_ || offset + kHeadBytes >= chunk_.size()) {
+        in_.seek(at_);
+        chunk_at_ = at_;
+        chunk_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kChunkBytes, in_.left())));
+        MFD_CHECK(in_.read(chunk_, {"search the vmdescription", EIO}));
+    }
+    return std::span<const std::byte>(chunk_).subspan(at_.value - chunk_at_.value);
+}
+
+Result<std::optional<FoundVmdescription>> VmdescriptionSearch::next() {
+    const std::uint64_t parse_limit = kMaxParsedTexts * limits_.vmdescription_bytes;
+    while (at_ < end_ && found_ < kMaxFound && parsed_bytes_ < parse_limit) {
+        MFD_TRY(const auto bytes, ahead());
+        if (bytes.size() <= kHeadBytes)
+            break;
+        // The last bytes are too few to judge; the next chunk begins with them.
+        const auto starts = bytes.first(bytes.size() - kHeadBytes);
+        const auto marker = std::find(starts.begin(), starts.end(),
+                                      static_cast<std::byte>(wire::Mark::Vmdescription));
+        const auto index = static_cast<std::size_t>(marker - starts.begin());
+        const FileOffset place = at_ + index;
+        if (marker == starts.end()) {
+            at_ = place;
+            continue;
+        }
+        at_ = place + 1;
+        if (!looks_like_vmdescription(bytes.subspan(index, kHeadBytes + 1),
+                                      in_.size() - place.value, limits_))
+            continue;
+        MFD_TRY(auto found, try_at(place));
+        if (found)
+            return found;
+    }
+    return std::optional<FoundVmdescription>();
 }
 
 } // namespace mfd::decoding

@@ -135,3 +135,26 @@ TEST_CASE("a save that has not got to its tail is refused", "[round_trip]") {
     CHECK(inspection.stream.blocks.size() == 1);
     CHECK(inspection.stream.part_sections == 1);
 }
+
+TEST_CASE("a vmdescription is found wherever it stands behind the devices", "[round_trip]") {
+    const auto plan = mfd::plan_stream(FileOffset(0), {}, {});
+    // END, the section's head and footer, and the end mark come with the body in front of it.
+    // Device state of marker bytes is the worst to search.
+    constexpr std::uint64_t kSearchStep = 65536;
+    for (std::uint64_t bytes = kSearchStep - 70; bytes <= kSearchStep; ++bytes) {
+        const mfd::DeviceSection device{3, "d", 0, 1, {bytes, std::byte{0x06}}};
+        const std::string text =
+            R"({"devices": [{"name": "d", "instance_id": 0, "version": 1, "fields": [{"size": )" +
+            std::to_string(bytes) + "}]}]}";
+        mfd::testing::SparseSource file;
+        for (mfd::Fragment& fragment : mfd::encode_head(*plan))
+            file.put(std::move(fragment));
+        file.put(*mfd::encode_tail(plan->head_end, {false, {device}, text}));
+        const auto stream = mfd::decode_stream(file, FileOffset(0));
+        INFO("device state of " << bytes << " bytes");
+        if (!stream.has_value())
+            FAIL(stream.error().what);
+        CHECK(stream->devices.front() == device);
+        CHECK(stream->vmdescription == text);
+    }
+}
