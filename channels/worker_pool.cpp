@@ -84,18 +84,16 @@ void WorkerPool::run_thread(unsigned index, const std::string& name, const MakeW
 
 Result<void> WorkerPool::run_pass(const std::stop_token& stop) {
     std::stop_source pass_stop;
-    {
-        MutexLock lock(mu_);
-        error_.reset();
-        cancelled_ = false;
-        pass_stop_ = pass_stop;
-        busy_ = static_cast<unsigned>(threads_.size());
-        ++pass_;
-        to_workers_.notify_all();
-    }
-    // Runs on the thread that cancels; without mu_, so it cannot wait for us.
+    // Before the workers begin, so that a stop requested earlier lets them do nothing. Runs on the
+    // thread that cancels; without mu_, so it cannot wait for us.
     const std::stop_callback forward(stop, [&pass_stop] { pass_stop.request_stop(); });
     MutexLock lock(mu_);
+    error_.reset();
+    cancelled_ = false;
+    pass_stop_ = pass_stop;
+    busy_ = static_cast<unsigned>(threads_.size());
+    ++pass_;
+    to_workers_.notify_all();
     to_owner_.wait(mu_, [this]() MFD_REQUIRES(mu_) { return busy_ == 0; });
     if (error_)
         return *error_;
