@@ -109,7 +109,8 @@ Result<void> Daemon::take_inherited_descriptors() {
 
 Result<void> Daemon::make_objects() {
     for (const std::string& object : options_.objects)
-        MFD_CHECK(objects_.add_option(object));
+        if (auto added = objects_.add_option(object); !added.has_value())
+            return with_context("-object " + object, std::move(added).error());
     const bool has_memory = !objects_.memory().all().empty();
     if (options_.memory_bytes && !has_memory)
         MFD_CHECK(objects_.add_option("memory-backend-ram,id=ram,size=" +

@@ -129,9 +129,10 @@ void MigrationService::finish_load(Result<RestoreJob::Outcome> result, bool exit
         fail(result.error().what);
     } else {
         const Error& error = result.error();
+        const int otherwise = error.code == Errc::Cancelled ? ECANCELED : EINVAL;
         const std::string text =
-            "load of migration failed: " + errno_text(error.sys != 0 ? error.sys : EINVAL) + ": " +
-            error.what;
+            "load of migration failed: " + errno_text(error.sys != 0 ? error.sys : otherwise) +
+            ": " + error.what;
         fail(text);
         if (exit_on_error && !after_job_ && on_fatal)
             on_fatal(text);
