@@ -1,4 +1,4 @@
-"""Plays a conversation that libvirt held with QEMU: the rules stand in the first line of each file."""
+"""Plays a conversation that libvirt held with QEMU; its rules stand in its first line."""
 
 import json
 import os
@@ -30,7 +30,8 @@ def fits(pattern, value):
         return isinstance(value, dict) and all(
             name in value and fits(part, value[name]) for name, part in pattern.items())
     if isinstance(pattern, list):
-        return isinstance(value, list) and len(value) == len(pattern) and all(map(fits, pattern, value))
+        return (isinstance(value, list) and len(value) == len(pattern)
+                and all(map(fits, pattern, value)))
     return pattern == value
 
 
@@ -147,7 +148,7 @@ class Player:
             self.program.process.terminate()
             self.finish()
             if self.program.wait() != 0:
-                raise Mismatch("SIGTERM ended the program with %d" % self.program.process.returncode)
+                raise Mismatch("SIGTERM ended it with %d" % self.program.process.returncode)
         elif "sleep_ms" in action:
             # The pause only gave the migration time to end.
             wait_until(self._migration_is_over, "the migration has ended")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Conversations that libvirt held with QEMU, played to multifdd: save, restore, cancel, disk full."""
+"""Conversations that libvirt held with QEMU, played to multifdd."""
 
 import os
 import struct

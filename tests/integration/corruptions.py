@@ -14,6 +14,9 @@ UNDETECTABLE = {"bitmap-all-clear", "bitmap-one-bit-clear"}
 BARE = re.compile(r"load of migration failed: (Invalid argument|Operation not supported"
                   r"|Input/output error|No such file or directory|Numerical result out of range)")
 
+#: A refusal names an offset of the file or a block.
+PLACE = re.compile(r"at 0x[0-9a-f]+|ramblock", re.IGNORECASE)
+
 MODES = {"single": Settings(), "multifd2": Settings(2), "direct": Settings(2, True)}
 
 
@@ -33,7 +36,7 @@ class DamagedFiles(runner.TestCase):
         """The verdict for the table; an assertion where it is not good enough."""
         if refusal is not None:
             self.assertTrue(block.untouched(), "refused, but guest memory was written")
-            self.assertTrue(refusal, "refused without a word about what is wrong")
+            self.assertRegex(refusal, PLACE, "refused without a word about what is wrong and where")
             return "refused: " + refusal
         if block.sha256() == saved_sha256:
             return "restored as saved"

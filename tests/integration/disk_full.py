@@ -64,7 +64,8 @@ class FullDisk(runner.TestCase):
                     self.assert_refused(target)
                     os.unlink(target)
                     # What is still open would keep the space of the deleted file.
-                    wait_until(lambda: disk.free_bytes(self.folder) > 16 * MIB, "the space is free again")
+                    wait_until(lambda: disk.free_bytes(self.folder) > 16 * MIB,
+                               "the space is free again")
                     self.assert_saves_elsewhere(qmp)
                 self.assertEqual(self.block.sha256(), digest, "guest memory")
         records.check(self)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Files that a real QEMU wrote restore with exactly the RAM they hold; an incomplete one does not."""
+"""Files that a real QEMU wrote restore with exactly their RAM; an incomplete one is refused."""
 
 import os
 

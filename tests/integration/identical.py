@@ -46,7 +46,7 @@ class SameBytesAsQemu(runner.TestCase):
         records.check(self)
 
     def test_samples_of_many_blocks_saved_again_are_the_same_bytes(self):
-        """Slots of clear pages are compared too, so the live sample with its old data is left out."""
+        """Slots of clear pages count too, so the live sample with its old data is left out."""
         records = runner.Records("sample", "saved again", "result")
         for sample in golden.samples():
             if not sample.complete or any(info["stale_pages"] for info in sample.blocks):
@@ -61,9 +61,11 @@ class SameBytesAsQemu(runner.TestCase):
         parameters = {key: value for key, value in sample.info["parameters"].items()
                       if key == "zero-page-detection"}
         with process.multifdd([], sample.machine, "defer",
-                              ["--incoming-create-blocks"]) as daemon:
+                              ["--incoming-create-blocks"] + uuid_options(sample)) as daemon:
             qmp = daemon.connect()
             load(qmp, file_uri(source, sample.offset), Settings(2))
+            qmp.call("migrate-set-capabilities", {"capabilities": [
+                {"capability": "validate-uuid", "state": bool(uuid_options(sample))}]})
             for settings in (Settings(None, False, parameters), Settings(4, False, parameters)):
                 save(qmp, file_uri(ours, sample.offset), settings)
                 wanted = stream.read(source, sample.offset)
@@ -71,6 +73,12 @@ class SameBytesAsQemu(runner.TestCase):
                 at = stream.compare(source, ours, wanted.ram_offset, wanted.ram_end)
                 self.assertIsNone(at, at and "differ at 0x%x: %s" % (at, stream.locate(wanted, at)))
                 allow_next_save(qmp)
+
+
+def uuid_options(sample):
+    """The options that gave the sample's guest its UUID, which is recorded before the blocks."""
+    line = sample.info["command_line"]
+    return line[line.index("-uuid"):][:2] if "-uuid" in line else []
 
 
 if __name__ == "__main__":

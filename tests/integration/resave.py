@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A machine saved by QEMU, restored into multifdd and saved again, starts in QEMU as if never moved."""
+"""A machine saved by QEMU, restored into multifdd and saved again, is taken back by QEMU."""
 
 import os
 
@@ -29,7 +29,7 @@ class RestoredAndSavedAgain(runner.TestCase):
                 if "$DIR/%s.ram" % info["idstr"].rsplit("/", 1)[-1] in line]
 
     def pass_through(self, sample, source, target, settings):
-        """Restores SOURCE into a daemon that was told nothing about its blocks, and saves it again."""
+        """Restores SOURCE into a daemon that knows nothing of its blocks, and saves it again."""
         with process.multifdd([], sample.machine, "defer",
                               ["--incoming-create-blocks"]) as daemon:
             qmp = daemon.connect()

@@ -62,7 +62,7 @@ class Failed:
 
 
 FAILED = [
-    Failed("directory", ("Not a migration stream",), "file:{folder}"),
+    Failed("directory", ("Is a directory",), "file:{folder}"),
     Failed("wrong offset", ("Not a migration stream",), "file:{source},offset=0x1000"),
     Failed("offset past the end", ("Not a migration stream",), "file:{source},offset=1G"),
     Failed("block missing", ('Unknown ramblock "m0", cannot accept migration',), block="m1"),

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from mfdtest import env, process, runner
 from mfdtest.migrate import (MigrationFailed, Settings, add_fd, allow_next_save, file_uri, load,
-                             save, state_event, wait_final)
-from mfdtest.qmp import QmpError
+                             run_state, save, state_event, wait_final)
+from mfdtest.qmp import QmpError, wait_until
 
 MIB = 1 << 20
 CONTENT = b"a file that was there before\n" * 1000
@@ -216,6 +216,7 @@ class SavesThatAreRefused(runner.TestCase):
         with process.subject([self.block]) as daemon:
             qmp = daemon.connect()
             save(qmp, file_uri(self.good), Settings(2))
+            wait_until(lambda: run_state(qmp) == "postmigrate", "the save is over")
             with self.assertRaises(QmpError) as refused:
                 qmp.call("migrate", {"uri": file_uri(self.target)})
             self.assertEqual(refused.exception.desc,

@@ -1,7 +1,10 @@
 """What the tests are told by the build: programs, golden files and where to put large files."""
 
+import functools
 import os
+import re
 import shutil
+import subprocess
 import sys
 import unittest
 
@@ -31,30 +34,30 @@ def subject():
     return os.environ.get("MFD_SUBJECT", "multifdd")
 
 
+@functools.lru_cache(maxsize=None)
 def qemu():
     """A QEMU of at least 9.1, the first with direct-io."""
     path = shutil.which(os.environ.get("MFD_QEMU", "qemu-system-x86_64"))
     need(path, "no QEMU: qemu-system-x86_64 is not installed")
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    number = re.search(r"version (\d+)\.(\d+)", said)
+    need(number and (int(number[1]), int(number[2])) >= (9, 1),
+         "QEMU is too old, 9.1 is needed: " + said.split("\n", 1)[0])
     return path
-
-
-def need_qemu_version(version):
-    """VERSION is query-version's answer."""
-    number = version["qemu"]["major"], version["qemu"]["minor"]
-    need(number >= (9, 1), "QEMU %d.%d is too old, 9.1 is needed" % number)
 
 
 def shared(*parts):
     """A file of the folder with the golden files."""
     root = os.environ.get("MFD_SHARED_DIR", "")
     path = os.path.join(root, *parts)
-    need(root and os.path.exists(path), "no golden files: %s is not there" % (path or "MFD_SHARED_DIR"))
+    need(root, "no golden files: MFD_SHARED_DIR names no folder")
+    need(os.path.exists(path), "no golden files: %s is not there" % path)
     return path
 
 
 def scratch_root():
     """A folder on a real file system, for migration files."""
-    root = os.environ.get("MFD_SCRATCH_DIR") or os.path.join("/var/tmp", "mfd-test-%d" % os.getuid())
+    root = os.environ.get("MFD_SCRATCH_DIR", "/var/tmp/mfd-test-%d" % os.getuid())
     os.makedirs(root, exist_ok=True)
     return root
 

@@ -1,4 +1,4 @@
-"""Guest RAM as shared memory files, so that a test sees the same bytes as the program under test."""
+"""Guest RAM as shared memory files: a test sees the same bytes as the program under test."""
 
 import hashlib
 import importlib.util
@@ -8,7 +8,8 @@ import os
 from . import env
 
 PAGE = 4096
-#: What memory holds before a load that should replace or refuse to touch it: no recipe page is like it.
+#: What memory holds before a load that should replace it all or not touch it. No page of the recipe
+#: is like it.
 PATTERN = b"\xa5\x5a\xc3\x3c" * (PAGE // 4)
 
 _MEMORY = "/dev/shm"
@@ -75,7 +76,7 @@ class Ram:
         return b"".join(data for _, data in self._pieces())
 
     def difference(self, other):
-        """None if OTHER holds the same bytes, else a sentence that names the first page that differs."""
+        """None if OTHER holds the same bytes, else a sentence with the first page that differs."""
         if self.size != other.size:
             return "%s has %d bytes, %s has %d" % (self.name, self.size, other.name, other.size)
         for (at, mine), (_, theirs) in zip(self._pieces(), other._pieces()):
