@@ -1,7 +1,6 @@
 #include "qmp/ctl/interrupts.hpp"
 
 #include <cerrno>
-#include <utility>
 
 #include <pthread.h>
 #include <signal.h>
@@ -23,9 +22,11 @@ Result<Interrupts> Interrupts::make() {
     return Interrupts(std::move(fd));
 }
 
-bool Interrupts::take() {
+int Interrupts::take() {
     signalfd_siginfo info{};
-    return ::read(fd_.get(), &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info));
+    if (::read(fd_.get(), &info, sizeof(info)) != static_cast<ssize_t>(sizeof(info)))
+        return 0;
+    return static_cast<int>(info.ssi_signo);
 }
 
 } // namespace mfd::ctl

@@ -6,14 +6,16 @@
 #include "channels/unique_fd.hpp"
 #include "proto/error.hpp"
 
+#include <utility>
+
 namespace mfd::ctl {
 
 class Interrupts {
 public:
     static Result<Interrupts> make();
     [[nodiscard]] FdRef fd() const { return fd_.ref(); }
-    // Takes one signal off the descriptor; false if there was none.
-    bool take();
+    // Takes one signal off the descriptor: its number, 0 if there was none.
+    int take();
 
 private:
     explicit Interrupts(UniqueFd fd) : fd_(std::move(fd)) {}

@@ -122,7 +122,7 @@ Result<JobEnd> follow_job(Client& client, Follow kind, Interrupts& interrupts,
             continue;
         if (event.error().code != Errc::Cancelled)
             return std::move(event).error();
-        if (!interrupts.take())
+        if (interrupts.take() == 0)
             continue;
         display.clear();
         if (kind == Follow::Restore || end.interrupted) {
