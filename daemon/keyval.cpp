@@ -29,10 +29,10 @@ std::string take_part(std::string_view& rest) {
     return part;
 }
 
-KeyValue switch_value(std::string part) {
+KeyValue switch_value(std::string_view part) {
     if (part.size() > 2 && part.starts_with("no"))
-        return {part.substr(2), "off"};
-    return {std::move(part), "on"};
+        return {std::string(part.substr(2)), "off"};
+    return {std::string(part), "on"};
 }
 
 } // namespace
@@ -83,7 +83,7 @@ Result<KeyValueList> parse_keyval(std::string_view text, std::string_view implie
         } else {
             text.remove_prefix(std::min(key_end + 1, text.size()));
             if (!key.empty()) // a comma at the end or two with nothing between say nothing
-                items.push_back(switch_value(std::move(key)));
+                items.push_back(switch_value(key));
         }
     }
     return KeyValueList(std::move(items));
