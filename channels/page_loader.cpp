@@ -14,8 +14,6 @@ namespace mfd {
 
 namespace {
 
-constexpr auto kRelaxed = std::memory_order_relaxed;
-
 // Where the bytes of bridged gaps are dropped: one per worker, so that reads in flight do not pull
 // one cache line between processors.
 constexpr std::size_t kScratchBytes = std::size_t{64} << 10;
@@ -94,7 +92,7 @@ private:
             }
             if (run) {
                 MFD_CHECK(runs_.add(*run, PageSource::Guest, stop));
-                counters_.normal_pages.fetch_add(run->count, kRelaxed);
+                bump(counters_.normal_pages, run->count);
             }
             if (stop.stop_requested())
                 return Error{Errc::Cancelled, "stopped on request"};
@@ -104,7 +102,7 @@ private:
     }
 
     Result<void> make_zero(const LoadBlock& block, PageRun gap) {
-        counters_.duplicate_pages.fetch_add(gap.count, kRelaxed);
+        bump(counters_.duplicate_pages, gap.count);
         if (block.zero)
             return block.zero(gap);
         overwrite_with_zeros(block.base, gap);

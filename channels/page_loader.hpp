@@ -39,7 +39,9 @@ struct LoadBlock {
 struct LoadOptions {
     unsigned channels = 2;
     EngineKind engine = EngineKind::Auto;
-    std::size_t transfer_bytes = std::size_t{1} << 20; // largest read
+    // Measured on a 2-core machine, ext4 on a virtual disk, 512 MiB of data: wall time is the
+    // same from 1 MiB on, CPU time falls from 0.06 s at 1 MiB to 0.04 s at 4 MiB.
+    std::size_t transfer_bytes = std::size_t{4} << 20; // largest read
     std::size_t bridge_bytes = std::size_t{32} << 10;  // longest gap read along and dropped
     std::size_t depth = 4;                             // reads in flight per channel
     std::string thread_prefix = "mig/dst/recv_";

@@ -12,8 +12,6 @@ namespace mfd {
 
 namespace {
 
-constexpr auto kRelaxed = std::memory_order_relaxed;
-
 // Written where a page is known to be zero and must not be touched. Several parts of a transfer may
 // point here; 64 KiB keep their number low.
 alignas(64 * 1024) std::byte zeros[64 * 1024];
@@ -146,14 +144,14 @@ private:
     Result<void> store(const SaveBlock& block, PageRun run, PageSource source,
                        const std::stop_token& stop) {
         block.present->set_range(run);
-        counters_.normal_pages.fetch_add(run.count, kRelaxed);
+        bump(counters_.normal_pages, run.count);
         return runs_.add(run, source, stop);
     }
 
     Result<void> leave_out(const SaveBlock& block, PageRun run, PageSource source,
                            const std::stop_token& stop) {
         block.present->clear_range(run);
-        counters_.duplicate_pages.fetch_add(run.count, kRelaxed);
+        bump(counters_.duplicate_pages, run.count);
         return runs_.offer(run, source, stop);
     }
 

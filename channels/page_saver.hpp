@@ -43,7 +43,9 @@ struct SaveOptions {
     unsigned channels = 2;
     EngineKind engine = EngineKind::Auto;
     ZeroPageDetection zero_page_detection = ZeroPageDetection::Multifd;
-    std::size_t transfer_bytes = std::size_t{1} << 20; // largest write
+    // Measured on a 2-core machine, ext4 on a virtual disk, 512 MiB of data: wall time is the
+    // same from 1 MiB on, CPU time falls from 0.06 s at 1 MiB to 0.04 s at 4 MiB.
+    std::size_t transfer_bytes = std::size_t{4} << 20; // largest write
     std::size_t bridge_bytes = std::size_t{32} << 10;  // longest gap written along
     std::size_t depth = 4;                             // writes in flight per channel
     std::string thread_prefix = "mig/src/send_";

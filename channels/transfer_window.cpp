@@ -7,10 +7,6 @@
 
 namespace mfd {
 
-namespace {
-constexpr auto kRelaxed = std::memory_order_relaxed;
-}
-
 TransferWindow::TransferWindow(std::unique_ptr<IoEngine> engine, ChannelCounters& counters,
                                RateLimiter* limiter)
     : counters_(counters), limiter_(limiter), slots_(engine->depth() + 1),
@@ -36,7 +32,7 @@ Result<void> TransferWindow::start(TransferOp op, unsigned file, std::uint64_t o
         const auto now = Clock::now();
         const auto waited =
             std::chrono::duration_cast<std::chrono::microseconds>(now - slot.started);
-        counters_.queue_wait_us.fetch_add(static_cast<std::uint64_t>(waited.count()), kRelaxed);
+        bump(counters_.queue_wait_us, static_cast<std::uint64_t>(waited.count()));
         slot.started = now;
     }
     if (failure_)
@@ -64,8 +60,8 @@ void TransferWindow::reap_one() {
     }
     const Slot& slot = slots_[reaped->tag];
     counters_.latency.add(Clock::now() - slot.started);
-    counters_.transfers.fetch_add(1, kRelaxed);
-    counters_.bytes.fetch_add(reaped->bytes, kRelaxed);
+    bump(counters_.transfers, 1);
+    bump(counters_.bytes, reaped->bytes);
     free_.push_back(reaped->tag);
     if (reaped->sys != 0 && !failure_)
         failure_ = describe(slot, *reaped);
