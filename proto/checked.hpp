@@ -35,7 +35,8 @@ struct StrongU64 {
 
     constexpr StrongU64() = default;
     constexpr explicit StrongU64(std::uint64_t v) : value(v) {}
-    constexpr auto operator<=>(const StrongU64&) const = default;
+    // clang-tidy 14 takes the comparison made here for a null pointer.
+    constexpr auto operator<=>(const StrongU64&) const = default; // NOLINT(modernize-use-nullptr)
     constexpr StrongU64 operator+(std::uint64_t n) const { return StrongU64(value + n); }
 };
 

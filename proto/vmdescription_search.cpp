@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kHeadBytes = 1 + 4;  // marker and length
 constexpr std::uint64_t kShortestText = 2; // "{}"
-constexpr std::size_t kChunkBytes = 64 * 1024;
+constexpr std::size_t kChunkBytes = 65536;
 constexpr std::uint64_t kSectionFrameBytes = 512; // more than any section has around its body
 
 // Chosen: what a hostile file can make us do beyond one parse and one walk. QEMU's files have one

@@ -64,6 +64,7 @@ void check_round_trip(const mfd::DecodedStream& stream) {
 
 } // namespace
 
+// libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     mfd::testing::MemorySource source(std::as_bytes(std::span(data, size)));
     const auto inspection = mfd::inspect_stream(source, FileOffset(0));

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
+// libFuzzer's name. NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const auto parsed =
         mfd::parse_vmdescription(std::string_view(reinterpret_cast<const char*>(data), size));
