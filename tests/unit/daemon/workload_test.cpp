@@ -107,7 +107,7 @@ TEST_CASE("every pattern stays in its slice and reaches all of it", "[workload]"
     const auto pattern =
         GENERATE(WorkloadPattern::Sequential, WorkloadPattern::Random, WorkloadPattern::HotCold,
                  WorkloadPattern::Zeroing, WorkloadPattern::Mix);
-    const std::uint64_t pages = GENERATE(1, 2, 9, 50);
+    const std::uint64_t pages = GENERATE(as<std::uint64_t>(), 1, 2, 9, 50);
     mfd::PageChooser chooser(pattern, {100, pages}, 5);
     std::set<std::uint64_t> seen;
     for (int i = 0; i < 20'000; ++i)
