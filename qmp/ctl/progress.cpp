@@ -22,6 +22,10 @@ constexpr std::chrono::milliseconds kRateWindow{1000};
 constexpr std::chrono::milliseconds kLineAtMostEvery{1000};
 constexpr std::chrono::milliseconds kLineAtLeastEvery{10'000};
 
+std::string padded(const std::string& text, std::size_t width) {
+    return std::string(width - std::min(width, text.size()), ' ') + text;
+}
+
 std::string percent(const ProgressSample& sample) {
     const auto value = static_cast<int>(std::floor(fraction_done(sample) * 100));
     return std::to_string(value) + " %";
@@ -78,15 +82,17 @@ std::string progress_bar(std::string_view action, const ProgressSample& sample, 
     head += "  ";
     std::string tail;
     if (sample.counts_known) {
-        tail = "  " + percent(sample) + "  " +
-               format_bytes(sample.total_bytes - sample.remaining_bytes) + "/" +
-               format_bytes(sample.total_bytes) + "  " + format_rate(sample.bytes_per_second);
+        // Of steady width, or the bar's end would jump about.
+        tail = "  " + padded(percent(sample), 5) + "  " +
+               padded(format_bytes(sample.total_bytes - sample.remaining_bytes), 10) + "/" +
+               format_bytes(sample.total_bytes) + "  " +
+               padded(format_rate(sample.bytes_per_second), 12);
         if (sample.pass > 1)
             tail += "  pass " + std::to_string(sample.pass);
+        tail += "  " + padded(format_time(sample.elapsed), 6);
     } else {
-        tail = sample.status;
+        tail = sample.status + "  " + format_time(sample.elapsed);
     }
-    tail += "  " + format_time(sample.elapsed);
     if (!sample.counts_known)
         return (head + tail).substr(0, columns);
     const std::size_t used = head.size() + tail.size() + 2;

@@ -99,8 +99,8 @@ private:
 
     Exit report_fault(const Error& error) {
         if (started_) {
-            say("save", error.what + "; the save may go on in the server, and " + options_.file +
-                            " is incomplete until it ends");
+            say("save", error.what + "; if the server is still there the save goes on in it, and " +
+                            options_.file + " is incomplete until it ends");
             return Exit::Failed;
         }
         say("save", error.what + discard_text());

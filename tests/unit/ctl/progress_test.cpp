@@ -54,25 +54,34 @@ TEST_CASE("more remaining than there is counts as nothing done", "[ctl]") {
 
 TEST_CASE("the bar shows share, bytes, rate and time", "[ctl]") {
     CHECK(progress_bar("save", half_done(), 80, Colour::No) ==
-          "save  [=============>             ]  50 %  1.00 GiB/2.00 GiB  1.50 GiB/s  1.30 s");
+          "save  [===========>          ]   50 %    1.00 GiB/2.00 GiB    1.50 GiB/s  1.30 s");
 }
 
 TEST_CASE("the bar fills the width it is given, up to a limit", "[ctl]") {
     CHECK(progress_bar("save", half_done(), 79, Colour::No).size() == 79);
-    CHECK(progress_bar("save", half_done(), 1000, Colour::No).size() == 93);
+    CHECK(progress_bar("save", half_done(), 1000, Colour::No).size() == 98);
+}
+
+TEST_CASE("the bar's end stays in its place while the numbers grow", "[ctl]") {
+    auto early = half_done();
+    early.remaining_bytes = early.total_bytes - 512;
+    early.bytes_per_second = 5;
+    early.elapsed = milliseconds(7);
+    CHECK(progress_bar("save", early, 80, Colour::No).find(']') ==
+          progress_bar("save", half_done(), 80, Colour::No).find(']'));
 }
 
 TEST_CASE("a narrow terminal keeps the numbers and loses the bar", "[ctl]") {
     CHECK(progress_bar("save", half_done(), 60, Colour::No) ==
-          "save  50 %  1.00 GiB/2.00 GiB  1.50 GiB/s  1.30 s");
-    CHECK(progress_bar("save", half_done(), 10, Colour::No) == "save  50 %");
+          "save   50 %    1.00 GiB/2.00 GiB    1.50 GiB/s  1.30 s");
+    CHECK(progress_bar("save", half_done(), 10, Colour::No) == "save   50 ");
     CHECK(progress_bar("save", half_done(), 0, Colour::No).empty());
 }
 
 TEST_CASE("a full bar has no head, an empty one nothing else", "[ctl]") {
     auto sample = half_done();
     sample.remaining_bytes = 0;
-    CHECK(progress_bar("save", sample, 75, Colour::No).find("[=====================]") !=
+    CHECK(progress_bar("save", sample, 75, Colour::No).find("[=================]") !=
           std::string::npos);
     sample.remaining_bytes = sample.total_bytes;
     CHECK(progress_bar("save", sample, 75, Colour::No).find("[>") != std::string::npos);
