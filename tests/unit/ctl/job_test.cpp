@@ -195,19 +195,19 @@ TEST_CASE("a file that cannot be opened is named with the reason", "[ctl]") {
 }
 
 TEST_CASE("a job is followed to its end", "[ctl]") {
-    for (const auto& [last, how] :
-         std::map<const char*, JobEnd::How>{{"completed", JobEnd::How::Completed},
-                                            {"failed", JobEnd::How::Failed},
-                                            {"cancelled", JobEnd::How::Cancelled}}) {
+    const std::map<const char*, JobEnd::How> ends{{"completed", JobEnd::How::Completed},
+                                                  {"failed", JobEnd::How::Failed},
+                                                  {"cancelled", JobEnd::How::Cancelled}};
+    for (const auto& entry : ends) { // Clang 14 captures no structured bindings
         Monitor monitor;
-        monitor.replies["query-migrate"] = {status("setup"), status("active"), status(last)};
+        monitor.replies["query-migrate"] = {status("setup"), status("active"), status(entry.first)};
         with_client(monitor, [&](Client& client) {
             auto interrupts = Interrupts::make();
             REQUIRE(interrupts.has_value());
             ProgressDisplay display("save", ProgressMode::Off);
             const auto end = follow_job(client, Follow::Save, *interrupts, display);
             REQUIRE(end.has_value());
-            CHECK(end->how == how);
+            CHECK(end->how == entry.second);
             CHECK_FALSE(end->interrupted);
         });
         CHECK(monitor.asked.size() == 3);
