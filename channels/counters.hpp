@@ -24,7 +24,7 @@ public:
     void merge(const LatencyHistogram& other);
 
 private:
-    static constexpr std::size_t kBuckets = 4 * 32;
+    static constexpr std::size_t kBuckets = 128; // four for each of 32 octaves
     static std::size_t bucket_of(std::uint64_t us);
     static std::uint64_t upper_us(std::size_t bucket);
     std::array<std::atomic<std::uint64_t>, kBuckets> buckets_{};

@@ -70,9 +70,9 @@ Result<DirectAlignment> ask_save_alignment(FdRef fd, std::uint64_t stream_offset
     const auto at = checked_round_up(std::max(stream_offset, file_bytes), kLargestAlignment);
     if (!at || *at > INT64_MAX - kLargestAlignment)
         return Error{Errc::BadArgument, "the file offset is too large"};
-    alignas(kPageSize) static const std::byte kZeros[kLargestAlignment] = {};
+    alignas(kPageSize) static const std::byte zeros[kLargestAlignment] = {};
     auto found = probe([&](std::size_t bytes) {
-        return ::pwrite(fd.get(), kZeros, bytes, static_cast<off_t>(*at));
+        return ::pwrite(fd.get(), zeros, bytes, static_cast<off_t>(*at));
     });
     if (::ftruncate(fd.get(), static_cast<off_t>(file_bytes)) != 0)
         return make_sys_error("cut the file after a try of direct I/O", errno);

@@ -10,7 +10,7 @@ constexpr std::size_t kLongestThreadName = 15; // the kernel's TASK_COMM_LEN, le
 }
 
 Result<std::unique_ptr<WorkerPool>> WorkerPool::start(unsigned workers, const std::string& prefix,
-                                                      MakeWorker make) {
+                                                      const MakeWorker& make) {
     std::unique_ptr<WorkerPool> pool(new WorkerPool);
     {
         MutexLock lock(pool->mu_);
@@ -39,12 +39,12 @@ WorkerPool::~WorkerPool() {
     threads_.clear(); // joins
 }
 
-void WorkerPool::report(Result<void> result) {
+void WorkerPool::report(const Result<void>& result) {
     if (!result) {
         if (result.error().code == Errc::Cancelled)
             cancelled_ = true;
         else if (!error_)
-            error_ = std::move(result).error();
+            error_ = result.error();
         pass_stop_.request_stop();
     }
     if (--busy_ == 0)
@@ -59,7 +59,7 @@ void WorkerPool::run_thread(unsigned index, const std::string& name, const MakeW
         MutexLock lock(mu_);
         threads_info_[index] = {name, ::gettid()};
         if (!made) {
-            report(std::move(made).error());
+            report(Result<void>(made.error()));
             return;
         }
         report({});
@@ -76,9 +76,9 @@ void WorkerPool::run_thread(unsigned index, const std::string& name, const MakeW
             done_pass = pass_;
             stop = pass_stop_.get_token();
         }
-        auto result = worker->run_pass(stop);
+        const auto result = worker->run_pass(stop);
         MutexLock lock(mu_);
-        report(std::move(result));
+        report(result);
     }
 }
 

@@ -42,7 +42,7 @@ public:
     // Threads are named `prefix` and their number. Returns when every worker has been made, or with
     // the first error when one could not be.
     static Result<std::unique_ptr<WorkerPool>> start(unsigned workers, const std::string& prefix,
-                                                     MakeWorker make);
+                                                     const MakeWorker& make);
     ~WorkerPool();
     WorkerPool(const WorkerPool&) = delete;
     WorkerPool& operator=(const WorkerPool&) = delete;
@@ -56,7 +56,7 @@ public:
 private:
     WorkerPool() = default;
     void run_thread(unsigned index, const std::string& name, const MakeWorker& make);
-    void report(Result<void> result) MFD_REQUIRES(mu_);
+    void report(const Result<void>& result) MFD_REQUIRES(mu_);
 
     mutable Mutex mu_;
     CondVar to_workers_;

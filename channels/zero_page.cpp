@@ -103,8 +103,8 @@ std::vector<ZeroKernel> find_kernels() {
 }
 
 const std::vector<ZeroKernel>& all_kernels() {
-    static const std::vector<ZeroKernel> kKernels = find_kernels();
-    return kKernels;
+    static const std::vector<ZeroKernel> kernels = find_kernels();
+    return kernels;
 }
 
 } // namespace
