@@ -24,10 +24,10 @@ namespace mfd {
 namespace {
 
 // Huge pages of ordinary memory begin at multiples of this.
-constexpr std::uint64_t kHugeAlignment = 2 * 1024 * 1024;
+constexpr std::uint64_t kHugeAlignment = std::uint64_t{2} << 20;
 // What one thread of prealloc asks for in one call: large enough to be cheap, and an error comes
 // soon.
-constexpr std::uint64_t kPreallocStep = 256 * 1024 * 1024;
+constexpr std::uint64_t kPreallocStep = std::uint64_t{256} << 20;
 constexpr std::size_t kMaxPreallocThreads = 64;
 
 Error cannot_map(const BackendProperties& p, int sys) {

@@ -14,85 +14,85 @@ constexpr std::array<std::string_view, 4> kPolicies{"default", "preferred", "bin
 constexpr std::array<std::string_view, 3> kOnOffAuto{"auto", "on", "off"};
 
 template <class T, class U>
-void take(std::optional<T>&& from, U& to) {
+void take(const std::optional<T>& from, U& to) {
     if (from)
-        to = static_cast<U>(*std::move(from));
+        to = static_cast<U>(*from);
 }
 
 // The properties of all types, in the order in which QEMU looks at them: with two faults the client
 // is told of the same one.
 Result<void> read_common(PropertySource& from, BackendProperties& p) {
-    MFD_TRY(auto dump, from.flag("dump"));
-    take(std::move(dump), p.dump);
-    MFD_TRY(auto nodes, from.nodes("host-nodes"));
-    take(std::move(nodes), p.host_nodes);
+    MFD_TRY(const auto dump, from.flag("dump"));
+    take(dump, p.dump);
+    MFD_TRY(const auto nodes, from.nodes("host-nodes"));
+    take(nodes, p.host_nodes);
     std::sort(p.host_nodes.begin(), p.host_nodes.end());
     p.host_nodes.erase(std::unique(p.host_nodes.begin(), p.host_nodes.end()), p.host_nodes.end());
-    MFD_TRY(auto merge, from.flag("merge"));
-    take(std::move(merge), p.merge);
-    MFD_TRY(auto policy, from.choice("policy", kPolicies));
-    take(std::move(policy), p.policy);
-    MFD_TRY(auto prealloc, from.flag("prealloc"));
-    take(std::move(prealloc), p.prealloc);
-    MFD_TRY(auto threads, from.number32("prealloc-threads"));
-    take(std::move(threads), p.prealloc_threads);
+    MFD_TRY(const auto merge, from.flag("merge"));
+    take(merge, p.merge);
+    MFD_TRY(const auto policy, from.choice("policy", kPolicies));
+    take(policy, p.policy);
+    MFD_TRY(const auto prealloc, from.flag("prealloc"));
+    take(prealloc, p.prealloc);
+    MFD_TRY(const auto threads, from.number32("prealloc-threads"));
+    take(threads, p.prealloc_threads);
     MFD_TRY(const auto context, from.text("prealloc-context"));
     if (context && !context->empty())
         return Error{Errc::Unsupported, "property 'prealloc-context': there are no thread contexts "
                                         "here; 'prealloc-threads' sets how many threads work"};
-    MFD_TRY(auto share, from.flag("share"));
-    take(std::move(share), p.share);
-    MFD_TRY(auto reserve, from.flag("reserve"));
-    take(std::move(reserve), p.reserve);
+    MFD_TRY(const auto share, from.flag("share"));
+    take(share, p.share);
+    MFD_TRY(const auto reserve, from.flag("reserve"));
+    take(reserve, p.reserve);
     MFD_TRY(p.size, from.required_size("size"));
-    MFD_TRY(auto canonical, from.flag("x-use-canonical-path-for-ramblock-id"));
-    take(std::move(canonical), p.canonical_block_name);
+    MFD_TRY(const auto canonical, from.flag("x-use-canonical-path-for-ramblock-id"));
+    take(canonical, p.canonical_block_name);
     return {};
 }
 
 Result<void> read_file(PropertySource& from, BackendProperties& p) {
-    MFD_TRY(auto align, from.size("align"));
-    take(std::move(align), p.align);
-    MFD_TRY(auto offset, from.size("offset"));
-    take(std::move(offset), p.offset);
-    MFD_TRY(auto discard, from.flag("discard-data"));
-    take(std::move(discard), p.discard_data);
+    MFD_TRY(const auto align, from.size("align"));
+    take(align, p.align);
+    MFD_TRY(const auto offset, from.size("offset"));
+    take(offset, p.offset);
+    MFD_TRY(const auto discard, from.flag("discard-data"));
+    take(discard, p.discard_data);
     MFD_TRY(p.mem_path, from.required_text("mem-path"));
     if (p.mem_path.find('\0') != std::string::npos)
         return Error{Errc::BadArgument, "property 'mem-path' has a zero byte in it"};
-    MFD_TRY(auto pmem, from.flag("pmem"));
-    take(std::move(pmem), p.pmem);
-    MFD_TRY(auto readonly, from.flag("readonly"));
-    take(std::move(readonly), p.readonly);
-    MFD_TRY(auto rom, from.choice("rom", kOnOffAuto));
-    take(std::move(rom), p.rom);
+    MFD_TRY(const auto pmem, from.flag("pmem"));
+    take(pmem, p.pmem);
+    MFD_TRY(const auto readonly, from.flag("readonly"));
+    take(readonly, p.readonly);
+    MFD_TRY(const auto rom, from.choice("rom", kOnOffAuto));
+    take(rom, p.rom);
     return {};
 }
 
 Result<void> read_memfd(PropertySource& from, BackendProperties& p) {
-    MFD_TRY(auto hugetlb, from.flag("hugetlb"));
-    take(std::move(hugetlb), p.hugetlb);
+    MFD_TRY(const auto hugetlb, from.flag("hugetlb"));
+    take(hugetlb, p.hugetlb);
     MFD_TRY(const auto hugetlb_size, from.size("hugetlbsize"));
     if (hugetlb_size == 0U)
         return Error{Errc::BadArgument,
                      "Property 'memory-backend-memfd.hugetlbsize' doesn't take value '0'"};
     p.hugetlb_size = hugetlb_size.value_or(0);
-    MFD_TRY(auto seal, from.flag("seal"));
-    take(std::move(seal), p.seal);
+    MFD_TRY(const auto seal, from.flag("seal"));
+    take(seal, p.seal);
     return {};
 }
 
 Result<void> read_ours(PropertySource& from, BackendProperties& p) {
-    MFD_TRY(auto ramblock, from.text("x-ramblock"));
+    MFD_TRY(const auto ramblock, from.text("x-ramblock"));
     if (ramblock && ramblock->empty())
         return Error{Errc::BadArgument, "property 'x-ramblock' doesn't take an empty name"};
-    take(std::move(ramblock), p.ramblock);
-    MFD_TRY(auto log, from.text("x-dirty-log"));
+    take(ramblock, p.ramblock);
+    MFD_TRY(const auto log, from.text("x-dirty-log"));
     if (log && !log->starts_with("/dev/fdset/"))
         return Error{
             Errc::BadArgument,
             "property 'x-dirty-log' expects /dev/fdset/N, a descriptor passed with add-fd"};
-    take(std::move(log), p.dirty_log);
+    take(log, p.dirty_log);
     return {};
 }
 
