@@ -1,6 +1,7 @@
 #include "daemon/daemon.hpp"
 
 #include "daemon/version.hpp"
+#include "qmp/reference.hpp"
 
 #include <boost/system/error_code.hpp>
 #include <cerrno>
@@ -175,6 +176,10 @@ void Daemon::end(int exit_status) {
             io_.stop();
         });
     });
+}
+
+void Daemon::write_reference(std::ostream& out) const {
+    qmp::write_reference(out, dispatcher_);
 }
 
 int Daemon::run() {

@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <string_view>
 
@@ -33,6 +34,8 @@ public:
     // Takes inherited descriptors, makes the objects, opens the sockets. From its success on
     // clients can connect.
     Result<void> start();
+    // The reference page of all commands and events.
+    void write_reference(std::ostream& out) const;
     // Serves until the end; the exit status.
     int run();
 

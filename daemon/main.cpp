@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <optional>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -41,7 +42,12 @@ mfd::Result<int> run(mfd::Options options) {
     if (!options.pid_file.empty()) {
         MFD_TRY(pid_file, mfd::PidFile::create(options.pid_file));
     }
+    const bool print_reference = options.print_qmp_reference;
     mfd::Daemon daemon(std::move(options));
+    if (print_reference) {
+        daemon.write_reference(std::cout);
+        return EXIT_SUCCESS;
+    }
     MFD_CHECK(daemon.start());
     if (background)
         background->ready();

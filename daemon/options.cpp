@@ -228,6 +228,8 @@ void declare(CLI::App& app, Options& options, RawOptions& raw) {
     app.add_option("-D", options.log_file, "log to this file instead of stderr");
     app.add_option("--log-level", options.log_level, "trace, debug, info, warning, error")
         ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}));
+    app.add_flag("--print-qmp-reference", options.print_qmp_reference,
+                 "write the reference page of all commands and events (Markdown) and leave");
     // An empty group keeps them out of the help.
     const auto hidden = [&](const char* name) {
         const std::string text(name);

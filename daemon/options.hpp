@@ -43,6 +43,7 @@ struct Options {
     std::string pid_file;
     std::string log_file;
     std::string log_level = "info";
+    bool print_qmp_reference = false; // write daemon/QMP.md to standard output and leave
     std::vector<std::string> ignored; // QEMU's options that have no meaning here, for the log
 };
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
+#include <memory>
 #include <spdlog/spdlog.h>
 #include <utility>
 
@@ -49,6 +51,24 @@ MemoryBackend* find_block(const std::vector<MemoryBackend*>& backends, std::stri
     return it == backends.end() ? nullptr : *it;
 }
 
+// How clear pages of the file become zero pages of the guest. Most memory that is loaded into is
+// fresh: what was never touched needs no call to the kernel, which for every short run would cost
+// more than reading the file.
+Result<std::function<Result<void>(PageRun)>> zero_where_data(const MemoryBackend& backend) {
+    MFD_TRY(auto extents, backend.data_extents());
+    const auto data = std::make_shared<const std::vector<ByteExtent>>(std::move(extents));
+    return std::function<Result<void>(PageRun)>([&backend, data](PageRun run) -> Result<void> {
+        const std::uint64_t first = run.first * kPageSize;
+        const std::uint64_t last = run.end() * kPageSize;
+        auto extent = std::ranges::upper_bound(*data, first, {}, &ByteExtent::end);
+        for (; extent != data->end() && extent->offset < last; ++extent) {
+            const std::uint64_t from = std::max(first, extent->offset);
+            MFD_CHECK(backend.zero_range(from, std::min(last, extent->end()) - from));
+        }
+        return {};
+    });
+}
+
 // Pairs every block of the file with the guest's block of that name; both sides must be equal.
 Result<std::vector<LoadBlock>> match_blocks(const DecodedStream& stream,
                                             const std::vector<MemoryBackend*>& backends) {
@@ -71,9 +91,7 @@ Result<std::vector<LoadBlock>> match_blocks(const DecodedStream& stream,
         load.length_bytes = block.layout.used_length;
         load.pages_offset = block.layout.pages_offset.value;
         load.present = &block.bitmap;
-        load.zero = [backend](PageRun run) {
-            return backend->zero_range(run.first * kPageSize, run.count * kPageSize);
-        };
+        MFD_TRY(load.zero, zero_where_data(*backend));
         matched.push_back(std::move(load));
     }
     // QEMU leaves a block that the file does not list as it is: RAM of two guests, mixed.
