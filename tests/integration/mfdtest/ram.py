@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.util
-import mmap
 import os
 
 from . import env
@@ -13,7 +12,8 @@ PAGE = 4096
 PATTERN = b"\xa5\x5a\xc3\x3c" * (PAGE // 4)
 
 _MEMORY = "/dev/shm"
-_CHUNK = 8 << 20
+#: Two of them fit into the processor's cache.
+_CHUNK = 512 << 10
 
 
 def recipe():
@@ -87,9 +87,9 @@ class Ram:
         return None
 
     def _pieces(self):
-        with mmap.mmap(self.fd, self.size, mmap.MAP_SHARED, mmap.PROT_READ) as memory:
-            for at in range(0, self.size, _CHUNK):
-                yield at, memory[at:at + _CHUNK]
+        """Reading instead of mapping: no page faults, and holes stay holes."""
+        for at in range(0, self.size, _CHUNK):
+            yield at, os.pread(self.fd, _CHUNK, at)
 
 
 def difference(blocks, others):
