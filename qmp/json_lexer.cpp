@@ -45,8 +45,7 @@ constexpr std::optional<TokenType> structural(unsigned char byte) {
 
 std::optional<TokenType> JsonLexer::next(std::string_view& bytes, std::string& text) {
     while (!bytes.empty()) {
-        if (state_ == State::String)
-            keep_string_run(bytes, text);
+        keep_run(bytes, text);
         if (length_ > limits::kTokenBytes) {
             length_ = 0;
             state_ = State::Start;
@@ -73,14 +72,20 @@ std::optional<TokenType> JsonLexer::next(std::string_view& bytes, std::string& t
     return std::nullopt;
 }
 
-// The ordinary bytes of a string, many at once: a long string is what long messages consist of.
-void JsonLexer::keep_string_run(std::string_view& bytes, std::string& text) {
-    const auto ordinary = [this](char byte) {
-        return byte != quote_ && byte != '\\' && !is_impossible(static_cast<unsigned char>(byte));
-    };
-    const auto run_end = std::find_if_not(bytes.begin(), bytes.end(), ordinary);
-    const auto run = std::min(static_cast<std::size_t>(run_end - bytes.begin()),
-                              limits::kTokenBytes + 1 - length_);
+// Bytes that change no state, many at once: long strings are what long messages consist of, and
+// what follows one that is too long may be read as a long word.
+void JsonLexer::keep_run(std::string_view& bytes, std::string& text) {
+    if (state_ != State::String && state_ != State::Keyword)
+        return;
+    const std::size_t most = std::min(bytes.size(), limits::kTokenBytes + 1 - length_);
+    std::size_t run = 0;
+    if (state_ == State::Keyword)
+        while (run < most && is_lower(static_cast<unsigned char>(bytes[run])))
+            ++run;
+    else
+        while (run < most && bytes[run] != quote_ && bytes[run] != '\\' &&
+               !is_impossible(static_cast<unsigned char>(bytes[run])))
+            ++run;
     text.append(bytes.substr(0, run));
     bytes.remove_prefix(run);
     length_ += run;

@@ -62,7 +62,7 @@ private:
         std::optional<TokenType> done = std::nullopt;
     };
 
-    void keep_string_run(std::string_view& bytes, std::string& text);
+    void keep_run(std::string_view& bytes, std::string& text);
     [[nodiscard]] Step step(unsigned char byte) const;
     [[nodiscard]] static Step start(unsigned char byte);
 

@@ -178,11 +178,12 @@ void Session::start_call(const Command& command, Request request, Queued queued)
     // Answers on the control thread are delivered within the call, so that they keep their place
     // among the events; others are posted.
     auto deliver = [weak = weak_from_this(), executor = executor_, &command, band,
-                    id = std::move(queued.id)](Outcome outcome) {
-        boost::asio::dispatch(executor, [weak, &command, band, id, outcome = std::move(outcome)] {
-            if (const auto self = weak.lock())
-                self->finish_call(command, band, id, outcome);
-        });
+                    id = std::move(queued.id)](Outcome outcome) mutable {
+        boost::asio::dispatch(
+            executor, [weak, &command, band, id = std::move(id), outcome = std::move(outcome)] {
+                if (const auto self = weak.lock())
+                    self->finish_call(command, band, id, outcome);
+            });
     };
     command.handler(Call(std::move(request.command), std::move(request.arguments), peer_,
                          std::move(queued.fds), std::move(deliver)));
