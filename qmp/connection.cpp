@@ -101,6 +101,9 @@ void Connection::on_readable() {
     Reception got = receive(FdRef(socket_.native_handle()), buffer_);
     switch (got.what) {
     case Received::Bytes:
+        if (got.lost_descriptors)
+            spdlog::warn("Descriptors passed by process {} are lost: too many are open here",
+                         peer_.pid);
         session_->receive(std::string(buffer_.data(), got.bytes), std::move(got.fd));
         return;
     case Received::Nothing:

@@ -58,10 +58,12 @@ void Session::pump() {
     while (left > 0 && advance())
         --left;
     pumping_ = false;
-    if (left == 0)
+    if (left == 0 && !std::exchange(turn_posted_, true))
         boost::asio::post(executor_, [weak = weak_from_this()] {
-            if (const auto self = weak.lock())
+            if (const auto self = weak.lock()) {
+                self->turn_posted_ = false;
                 self->pump();
+            }
         });
     if (!abandoned_)
         hooks_.settled();

@@ -96,6 +96,7 @@ private:
     std::shared_ptr<FdSlot> fds_;
     bool running_ = false; // an in-band command is
     bool pumping_ = false;
+    bool turn_posted_ = false; // the loop goes on by itself
     bool stopped_ = false;
     bool abandoned_ = false;
 };

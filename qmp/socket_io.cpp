@@ -136,7 +136,10 @@ Reception receive(FdRef socket, std::span<char> buffer) {
     UniqueFd fd = take_first_descriptor(message);
     if (count == 0)
         return {.what = Received::End};
-    return {.what = Received::Bytes, .bytes = static_cast<std::size_t>(count), .fd = std::move(fd)};
+    return {.what = Received::Bytes,
+            .bytes = static_cast<std::size_t>(count),
+            .fd = std::move(fd),
+            .lost_descriptors = (message.msg_flags & MSG_CTRUNC) != 0};
 }
 
 Peer peer_of(FdRef socket) {

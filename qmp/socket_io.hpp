@@ -22,6 +22,7 @@ struct Reception {
     std::size_t bytes = 0;
     // The first descriptor of the message, made blocking. Further ones are closed.
     UniqueFd fd = {};
+    bool lost_descriptors = false; // the process may open no more, the kernel dropped some
     int error = 0; // errno, if what is Failed
 };
 
