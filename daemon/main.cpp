@@ -11,6 +11,7 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <systemd/sd-daemon.h>
 
 namespace {
 
@@ -51,6 +52,8 @@ mfd::Result<int> run(mfd::Options options) {
     MFD_CHECK(daemon.start());
     if (background)
         background->ready();
+    // For a service manager that waits for it; nothing happens without one.
+    sd_notify(/*unset_environment=*/1, "READY=1");
     return daemon.run();
 }
 

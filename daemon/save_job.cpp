@@ -72,6 +72,10 @@ Result<void> SaveJob::run(const std::stop_token& stop) {
                           [&](const auto* block) { return block->block_name() == layout.idstr; }));
     request_.blocks = std::move(in_file_order);
 
+    // Before the clients hear that the save is active, so that its threads can be asked for then.
+    MFD_TRY(const auto saver, PageSaver::start(file, request_.pages, progress_.counters));
+    progress_.set_threads(saver->threads());
+
     progress_.total_bytes = plan.total_ram;
     progress_.pass_pages = plan.total_ram / kPageSize;
     progress_.pass = 1;
@@ -79,7 +83,8 @@ Result<void> SaveJob::run(const std::stop_token& stop) {
     host_.active();
 
     MFD_CHECK(write_head(file, plan));
-    auto saved = save_pages(file, plan, stop);
+    auto saved = save_pages(*saver, plan, stop);
+    progress_.set_threads({});
     if (tracker_)
         if (auto stopped = tracker_->stop(); saved.has_value() && !stopped.has_value())
             saved = std::move(stopped);
@@ -148,7 +153,7 @@ bool SaveJob::fits_downtime(std::uint64_t dirty_pages, double bytes_per_second) 
     return needed_s <= limit_s;
 }
 
-Result<void> SaveJob::save_pages(const MigrationFile& file, const StreamPlan& plan,
+Result<void> SaveJob::save_pages(PageSaver& saver, const StreamPlan& plan,
                                  const std::stop_token& stop) {
     if (request_.tracking == SaveTracking::Tracked) {
         MFD_TRY(tracker_, make_dirty_tracker(request_.blocks));
@@ -170,9 +175,7 @@ Result<void> SaveJob::save_pages(const MigrationFile& file, const StreamPlan& pl
         blocks[i].data = page_runs(extents);
     }
 
-    MFD_TRY(const auto saver, PageSaver::start(file, request_.pages, progress_.counters));
-    progress_.set_threads(saver->threads());
-    const auto walk = [&]() -> Result<void> { return one_pass(*saver, blocks, stop); };
+    const auto walk = [&]() -> Result<void> { return one_pass(saver, blocks, stop); };
     const auto begin_next = [&](std::uint64_t dirty_pages) {
         progress_.pages_before_pass =
             progress_.counters.normal_pages() + progress_.counters.duplicate_pages();
@@ -217,7 +220,6 @@ Result<void> SaveJob::save_pages(const MigrationFile& file, const StreamPlan& pl
     } else {
         begin_next(0);
     }
-    progress_.set_threads({});
     return {};
 }
 

@@ -51,8 +51,7 @@ private:
     };
 
     Result<void> write_head(MigrationFile& file, const StreamPlan& plan);
-    Result<void> save_pages(const MigrationFile& file, const StreamPlan& plan,
-                            const std::stop_token& stop);
+    Result<void> save_pages(PageSaver& saver, const StreamPlan& plan, const std::stop_token& stop);
     Result<void> one_pass(PageSaver& saver, std::vector<SaveBlock>& blocks,
                           const std::stop_token& stop);
     Result<std::uint64_t> collect_dirty();
