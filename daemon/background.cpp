@@ -3,7 +3,9 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -78,7 +80,10 @@ Result<PidFile> PidFile::create(const std::string& path) {
     if (::ftruncate(fd.get(), 0) != 0 ||
         ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
         return make_sys_error("cannot write PID file " + path, errno);
-    return PidFile(path, std::move(fd));
+    // The process may change its directory before the file is removed.
+    std::error_code failed;
+    const auto absolute = std::filesystem::absolute(path, failed);
+    return PidFile(failed ? path : absolute.string(), std::move(fd));
 }
 
 PidFile::~PidFile() {

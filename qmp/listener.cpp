@@ -5,6 +5,8 @@
 #include <spdlog/spdlog.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include <sys/socket.h>
@@ -18,6 +20,13 @@ namespace {
 using boost::asio::local::stream_protocol;
 using boost::system::error_code;
 
+// The process may change its directory before the socket is removed.
+std::string absolute_path(const std::string& path) {
+    std::error_code failed;
+    const auto absolute = std::filesystem::absolute(path, failed);
+    return path.empty() || failed ? path : absolute.string();
+}
+
 ino_t inode_of(const std::string& path) {
     struct stat status {};
     return ::lstat(path.c_str(), &status) == 0 ? status.st_ino : 0;
@@ -26,10 +35,9 @@ ino_t inode_of(const std::string& path) {
 } // namespace
 
 Result<std::shared_ptr<Listener>> Listener::make(boost::asio::io_context& io, UniqueFd socket,
-                                                 std::string path, ListenOptions options,
+                                                 const std::string& path, ListenOptions options,
                                                  Accepted accepted) {
-    auto listener =
-        std::make_shared<Listener>(io, std::move(path), std::move(options), std::move(accepted));
+    auto listener = std::make_shared<Listener>(io, path, std::move(options), std::move(accepted));
     error_code error;
     listener->acceptor_.assign(stream_protocol(), socket.get(), error);
     if (error)
@@ -39,9 +47,9 @@ Result<std::shared_ptr<Listener>> Listener::make(boost::asio::io_context& io, Un
     return listener;
 }
 
-Listener::Listener(boost::asio::io_context& io, std::string path, ListenOptions options,
+Listener::Listener(boost::asio::io_context& io, const std::string& path, ListenOptions options,
                    Accepted accepted)
-    : acceptor_(io), retry_(io), path_(std::move(path)),
+    : acceptor_(io), retry_(io), path_(absolute_path(path)),
       inode_(path_.empty() ? 0 : inode_of(path_)), options_(std::move(options)),
       accepted_(std::move(accepted)) {}
 

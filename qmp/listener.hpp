@@ -25,9 +25,9 @@ public:
 
     // `path` is empty for a socket that was inherited: only what we made is removed at the end.
     static Result<std::shared_ptr<Listener>> make(boost::asio::io_context& io, UniqueFd socket,
-                                                  std::string path, ListenOptions options,
+                                                  const std::string& path, ListenOptions options,
                                                   Accepted accepted);
-    Listener(boost::asio::io_context& io, std::string path, ListenOptions options,
+    Listener(boost::asio::io_context& io, const std::string& path, ListenOptions options,
              Accepted accepted);
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
