@@ -52,7 +52,8 @@ class Qmp:
             control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
         try:
             sent = self.sock.sendmsg([data], control)
-            self.sock.sendall(data[sent:])
+            if sent < len(data):  # even an empty send fails once the other side has closed
+                self.sock.sendall(data[sent:])
         except OSError as error:
             raise Lost("connection lost while sending %s: %s" % (command, error)) from error
 
