@@ -33,8 +33,8 @@ public:
     }
     // Errc::Cancelled when `stop` comes first.
     Result<T> wait(const std::stop_token& stop) const {
-        const MutexLock lock(state_->mu);
         State& state = *state_;
+        const MutexLock lock(state.mu);
         if (!state.given.wait(state.mu, stop,
                               [&]() MFD_REQUIRES(state.mu) { return state.result.has_value(); }))
             return Error{Errc::Cancelled, "cancelled"};
