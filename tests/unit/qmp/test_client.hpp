@@ -66,14 +66,17 @@ public:
 
     // Bytes the socket took at once.
     std::size_t send(std::string_view text, const std::vector<int>& fds = {}) {
-        std::vector<char> control(CMSG_SPACE(sizeof(int) * fds.size()));
+        constexpr std::size_t kMostFds = 253; // the kernel's limit for one message
+        if (fds.size() > kMostFds)
+            throw std::invalid_argument("too many descriptors for one message");
+        alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMostFds)> control{};
         iovec vector{const_cast<char*>(text.data()), text.size()};
         msghdr message{};
         message.msg_iov = &vector;
         message.msg_iovlen = 1;
         if (!fds.empty()) {
             message.msg_control = control.data();
-            message.msg_controllen = control.size();
+            message.msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());
             cmsghdr* header = CMSG_FIRSTHDR(&message);
             header->cmsg_level = SOL_SOCKET;
             header->cmsg_type = SCM_RIGHTS;
