@@ -305,7 +305,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     }
     for (const CLI::Option* option : app.get_options())
         if (option->get_group().empty() && option->count() > 0)
-            options.ignored.push_back(option->get_name());
+            options.ignored.push_back("-" + option->get_single_name());
     if (const auto converted = convert(raw, options); !converted.has_value()) {
         parsed.text = "multifdd: " + converted.error().what + "\n";
         parsed.exit_status = 1;

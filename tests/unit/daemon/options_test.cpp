@@ -41,7 +41,7 @@ TEST_CASE("a command line written for QEMU is understood, with one dash or two",
     CHECK(options.add_fd[0].set_id == 0);
     CHECK(options.add_fd[0].fd == 5);
     CHECK(options.add_fd[0].opaque == "libvirt,x");
-    CHECK(options.ignored == std::vector<std::string>{"--nodefaults", "--display"});
+    CHECK(options.ignored == std::vector<std::string>{"-nodefaults", "-display"});
 }
 
 TEST_CASE("a plain memory size means MiB", "[options]") {
