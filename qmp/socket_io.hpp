@@ -23,7 +23,7 @@ struct Reception {
     // The first descriptor of the message, made blocking. Further ones are closed.
     UniqueFd fd = {};
     bool lost_descriptors = false; // the process may open no more, the kernel dropped some
-    int error = 0; // errno, if what is Failed
+    int error = 0;                 // errno, if what is Failed
 };
 
 // Reads what is there without waiting.
