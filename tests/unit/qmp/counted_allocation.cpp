@@ -6,20 +6,60 @@
 
 #include <malloc.h>
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define MFD_COUNT_BY_HOOKS
+#include <sanitizer/allocator_interface.h>
+#endif
+#endif
+
 namespace {
 
-std::atomic<std::size_t> allocated{0};
+// Not from zero: under ThreadSanitizer counting begins when something may be freed already.
+std::atomic<std::size_t> allocated{std::size_t{1} << 40};
 std::atomic<std::size_t> peak{0};
+
+void note_new(std::size_t bytes) {
+    const std::size_t now = allocated.fetch_add(bytes) + bytes;
+    // One thread allocates in these tests; another's peak in between would only be missed.
+    if (now > peak.load())
+        peak.store(now);
+}
+
+} // namespace
+
+#ifdef MFD_COUNT_BY_HOOKS
+
+// ThreadSanitizer's runtime has operators new and delete of its own, and hooks for who counts.
+namespace {
+
+void on_malloc(const volatile void* /*memory*/, std::size_t size) {
+    note_new(size);
+}
+
+void on_free(const volatile void* memory) {
+    allocated.fetch_sub(__sanitizer_get_allocated_size(memory));
+}
+
+void begin_counting() {
+    static const bool installed = __sanitizer_install_malloc_and_free_hooks(on_malloc, on_free) > 0;
+    if (!installed)
+        std::abort();
+}
+
+} // namespace
+
+#else
+
+namespace {
+
+void begin_counting() {}
 
 void* counted(std::size_t size) {
     void* const memory = std::malloc(size == 0 ? 1 : size);
     if (memory == nullptr)
         throw std::bad_alloc();
-    const std::size_t bytes = ::malloc_usable_size(memory);
-    const std::size_t now = allocated.fetch_add(bytes) + bytes;
-    // One thread allocates in these tests; another's peak in between would only be missed.
-    if (now > peak.load())
-        peak.store(now);
+    note_new(::malloc_usable_size(memory));
     return memory;
 }
 
@@ -50,9 +90,12 @@ void operator delete[](void* memory, std::size_t) noexcept {
     uncounted(memory);
 }
 
+#endif
+
 namespace mfd::qmp {
 
 std::size_t start_peak() {
+    begin_counting();
     peak.store(allocated.load());
     return allocated.load();
 }
