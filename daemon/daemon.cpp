@@ -52,18 +52,17 @@ Daemon::Daemon(Options options)
            .set_running =
                [this](bool running) { running ? objects_.resume_guest() : objects_.pause_guest(); },
            .may_run = [this] { return migration_.may_run(); }}),
-      migration_(
-          io_, migration_settings(options_), fdsets_, objects_, run_,
-          [this](std::string_view event, nlohmann::json data) { emit(event, std::move(data)); }),
-      context_{.fdsets = fdsets_,
-               .objects = objects_,
-               .run = run_,
-               .migration = migration_,
-               .guest_name = options_.name,
-               .uuid = options_.uuid,
-               .emit = [this](std::string_view event,
-                              nlohmann::json data) { emit(event, std::move(data)); },
-               .quit = [this](qmp::Call call) { quit(std::move(call)); }},
+      migration_(io_, migration_settings(options_), fdsets_, objects_, run_,
+                 [this](std::string_view event, const nlohmann::json& data) { emit(event, data); }),
+      context_{
+          .fdsets = fdsets_,
+          .objects = objects_,
+          .run = run_,
+          .migration = migration_,
+          .guest_name = options_.name,
+          .uuid = options_.uuid,
+          .emit = [this](std::string_view event, const nlohmann::json& data) { emit(event, data); },
+          .quit = [this](qmp::Call call) { quit(std::move(call)); }},
       dispatcher_({.major = kQemuMajor,
                    .minor = kQemuMinor,
                    .micro = kQemuMicro,
@@ -147,9 +146,9 @@ void Daemon::wait_for_signal() {
     });
 }
 
-void Daemon::emit(std::string_view event, nlohmann::json data) {
+void Daemon::emit(std::string_view event, const nlohmann::json& data) {
     spdlog::debug("event {} {}", event, data.is_null() ? "" : data.dump());
-    server_.emit(event, data.is_null() ? std::nullopt : std::optional(std::move(data)));
+    server_.emit(event, data.is_null() ? std::nullopt : std::optional(data));
 }
 
 void Daemon::quit(qmp::Call call) {

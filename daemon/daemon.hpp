@@ -44,7 +44,7 @@ private:
     Result<void> make_objects();
     Result<void> listen();
     void wait_for_signal();
-    void emit(std::string_view event, nlohmann::json data);
+    void emit(std::string_view event, const nlohmann::json& data);
     void quit(qmp::Call call);
     // Stops the job, tells the clients, ends the event loop.
     void end(int exit_status);

@@ -11,7 +11,7 @@ namespace mfd {
 namespace {
 
 // An option as long as this is a mistake; paths are at most 4096 bytes.
-constexpr std::size_t kMaxOptionBytes = 64 * 1024;
+constexpr std::size_t kMaxOptionBytes = std::size_t{64} * 1024;
 
 // Cuts the part up to the next single comma off `rest`, with doubled commas made single.
 std::string take_part(std::string_view& rest) {

@@ -142,7 +142,7 @@ bool Parameters::compressed(const Json& values) {
 }
 
 bool Parameters::tls(const Json& values) {
-    return values.at("tls-creds") != "";
+    return !values.at("tls-creds").get_ref<const std::string&>().empty();
 }
 
 } // namespace mfd

@@ -128,8 +128,8 @@ Result<void> SaveJob::one_pass(PageSaver& saver, std::vector<SaveBlock>& blocks,
     if (done.has_value() || done.error().sys == 0)
         return done;
     // QEMU's words first, then where.
-    return with_context("Unable to write to file: " + errno_text(done.error().sys),
-                        std::move(done).error());
+    const std::string context = "Unable to write to file: " + errno_text(done.error().sys);
+    return with_context(context, std::move(done).error());
 }
 
 Result<std::uint64_t> SaveJob::collect_dirty() {

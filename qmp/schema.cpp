@@ -98,7 +98,7 @@ TypeRef object(std::string name, std::vector<Member> members, Variants variants,
                                              .variants = std::move(variants)});
 }
 
-TypeRef array(TypeRef element) {
+TypeRef array(const TypeRef& element) {
     return std::make_shared<const Type>(
         Type{.kind = Kind::Array, .name = "[" + element->name + "]", .element = element});
 }

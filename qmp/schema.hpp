@@ -106,7 +106,7 @@ TypeRef enumeration(std::string name, std::vector<EnumValue> values, std::string
 TypeRef object(std::string name, std::vector<Member> members, std::string doc = {});
 TypeRef object(std::string name, std::vector<Member> members, Variants variants,
                std::string doc = {});
-TypeRef array(TypeRef element);
+TypeRef array(const TypeRef& element);
 TypeRef alternate(std::string name, std::vector<TypeRef> choices, std::string doc = {});
 
 Member required(std::string name, TypeRef type, std::string doc = {}, Features features = {});

@@ -166,7 +166,7 @@ Result<void> Server::adopt_connection(UniqueFd socket, ListenOptions options) {
     return impl_->serve(std::move(socket), std::move(options), [] {});
 }
 
-void Server::emit(std::string_view event, std::optional<Json> data) {
+void Server::emit(std::string_view event, const std::optional<Json>& data) {
     impl_->emit(event, data);
 }
 

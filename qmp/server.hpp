@@ -53,7 +53,7 @@ public:
 
     // Sends an event to every client in command mode. The name must be declared, and the data as
     // well.
-    void emit(std::string_view event, std::optional<Json> data = std::nullopt);
+    void emit(std::string_view event, const std::optional<Json>& data = std::nullopt);
 
     // Takes no further commands and connections, waits until the clients have read what was sent to
     // them (limits::kFlushTimeout at most), closes everything, then calls `then` from the event

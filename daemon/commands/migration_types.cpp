@@ -161,6 +161,7 @@ TypeRef parameters() {
 TypeRef status() {
     static const TypeRef type = [] {
         std::vector<schema::EnumValue> values;
+        values.reserve(kMigrationStatusNames.size());
         for (const auto name : kMigrationStatusNames)
             values.emplace_back(name.data());
         return schema::enumeration("MigrationStatus", std::move(values));

@@ -90,6 +90,7 @@ schema::TypeRef object_options() {
         cases.push_back(backend_case(type));
     cases.push_back(workload_case());
     std::vector<schema::EnumValue> types;
+    types.reserve(cases.size());
     for (const schema::Case& one : cases)
         types.emplace_back(one.name.c_str());
     return schema::object(

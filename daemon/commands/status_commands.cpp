@@ -10,6 +10,7 @@ namespace {
 
 schema::TypeRef run_state_type() {
     std::vector<schema::EnumValue> values;
+    values.reserve(kRunStatusNames.size());
     for (const auto name : kRunStatusNames)
         values.emplace_back(std::string(name).c_str());
     return schema::enumeration("RunState", std::move(values));

@@ -142,8 +142,11 @@ std::vector<std::string> SchemaHelp::complete_argument(const std::string& comman
         }
         if (argument.name != key)
             continue;
-        for (const auto& value : values(argument.type))
-            list.push_back(path + argument.name + "=" + value);
+        const std::string prefix = path + argument.name + "=";
+        for (const auto& value : values(argument.type)) {
+            list.push_back(prefix);
+            list.back() += value;
+        }
     }
     return list;
 }

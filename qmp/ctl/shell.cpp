@@ -181,6 +181,7 @@ private:
         quitting_ = text_in(*request, "execute") == "quit";
         const auto files = std::exchange(passed_, {});
         std::vector<FdRef> fds;
+        fds.reserve(files.size());
         for (const auto& file : files)
             fds.push_back(file.ref());
         auto reply = client_.exchange(std::move(*request), {.fds = fds});

@@ -114,7 +114,9 @@ private:
         const bool only = active->candidates_.size() == 1;
         const char last = only ? active->candidates_[0].back() : ' ';
         // After "key=" the value follows at once, in JSON a quote.
-        rl_completion_append_character = last == '=' || last == '.' ? '\0' : json ? '"' : ' ';
+        constexpr int kNothing = 0;
+        const int quote_or_blank = json ? int{'"'} : int{' '};
+        rl_completion_append_character = last == '=' || last == '.' ? kNothing : quote_or_blank;
         return matches;
     }
 
