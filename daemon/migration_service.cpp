@@ -1,7 +1,5 @@
 #include "daemon/migration_service.hpp"
 
-#include <cerrno>
-#include <spdlog/spdlog.h>
 #include <utility>
 
 // What clients ask for. What the jobs report is in migration_jobs.cpp.
@@ -89,26 +87,30 @@ Result<MigrationAddress> MigrationService::check_migrate(const Json& arguments) 
 }
 
 // Memory that another process writes to can be saved only while it stands still, or with its log.
-Result<void> MigrationService::check_memory() const {
-    if (!run_.running())
-        return {};
+const MemoryBackend* MigrationService::block_without_log() const {
     for (const MemoryBackend* block : objects_.memory().blocks())
         if (block->foreign() && !block->dirty_log().valid())
-            return wrong_state("RAM block '" + block->block_name() +
-                               "' is the memory of another process and has no dirty log "
-                               "(x-dirty-log): stop the guest before it is saved");
-    return {};
+            return block;
+    return nullptr;
+}
+
+Result<void> MigrationService::check_memory() const {
+    const MemoryBackend* block = run_.running() ? block_without_log() : nullptr;
+    if (block == nullptr)
+        return {};
+    return wrong_state("RAM block '" + block->block_name() +
+                       "' is the memory of another process and has no dirty log "
+                       "(x-dirty-log): stop the guest before it is saved");
 }
 
 Result<void> MigrationService::may_run() const {
-    if (!busy() || report_.kind != JobKind::Save)
+    const bool saving = busy() && report_.kind == JobKind::Save;
+    const MemoryBackend* block = saving ? block_without_log() : nullptr;
+    if (block == nullptr)
         return {};
-    for (const MemoryBackend* block : objects_.memory().blocks())
-        if (block->foreign() && !block->dirty_log().valid())
-            return wrong_state("RAM block '" + block->block_name() +
-                               "' is being saved and has no dirty log (x-dirty-log): the guest "
-                               "cannot run until the save has ended");
-    return {};
+    return wrong_state("RAM block '" + block->block_name() +
+                       "' is being saved and has no dirty log (x-dirty-log): the guest "
+                       "cannot run until the save has ended");
 }
 
 void MigrationService::migrate(const Json& arguments, Reply reply) {

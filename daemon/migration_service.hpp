@@ -91,6 +91,7 @@ private:
 
     Result<MigrationAddress> check_migrate(const nlohmann::json& arguments) const;
     Result<MigrationAddress> check_transport(Result<MigrationAddress> address) const;
+    [[nodiscard]] const MemoryBackend* block_without_log() const; // nullptr: there is none
     Result<void> check_memory() const;
     void start_load(const MigrationAddress& address, bool exit_on_error, Reply reply);
     std::unique_ptr<JobRunner> make_runner(const char* thread_name);

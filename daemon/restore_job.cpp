@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <functional>
 #include <memory>
-#include <spdlog/spdlog.h>
 #include <utility>
 
 namespace mfd {
