@@ -48,6 +48,16 @@ std::span<iovec> advance_iovecs(std::span<iovec> parts, std::uint64_t bytes) {
     return parts;
 }
 
+void take_front(std::span<iovec>& parts, std::uint64_t bytes, std::vector<iovec>& front) {
+    while (bytes != 0) {
+        iovec part = parts.front();
+        part.iov_len = std::min<std::uint64_t>(part.iov_len, bytes);
+        front.push_back(part);
+        bytes -= part.iov_len;
+        parts = advance_iovecs(parts, part.iov_len);
+    }
+}
+
 std::uint64_t total_bytes(std::span<const iovec> parts) {
     std::uint64_t total = 0;
     for (const iovec& part : parts)

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -18,6 +19,9 @@ namespace mfd {
 
 // Drops the first `bytes` of what `parts` describe; parts that are used up leave the span.
 std::span<iovec> advance_iovecs(std::span<iovec> parts, std::uint64_t bytes);
+// Moves what describes the first `bytes` (no more than there are) from `parts` to the end of
+// `front`.
+void take_front(std::span<iovec>& parts, std::uint64_t bytes, std::vector<iovec>& front);
 [[nodiscard]] std::uint64_t total_bytes(std::span<const iovec> parts);
 
 Error make_zero_write_error(std::uint64_t offset);

@@ -21,7 +21,8 @@ Result<std::unique_ptr<IoEngine>> make_engine(const EngineSetup& setup) {
         if (setup.kind == EngineKind::Uring)
             return std::move(made).error();
     }
-    return std::unique_ptr<IoEngine>(std::make_unique<PwritevEngine>(setup.files));
+    return std::unique_ptr<IoEngine>(
+        std::make_unique<PwritevEngine>(setup.files, setup.page_cache));
 }
 
 EngineProbe probe_engines() {

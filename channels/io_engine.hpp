@@ -19,6 +19,12 @@
 
 namespace mfd {
 
+class PageCacheWriter;
+
+// Index into EngineSetup::files.
+inline constexpr unsigned kBufferedFile = 0;
+inline constexpr unsigned kDirectFile = 1;
+
 struct Transfer {
     TransferOp op = TransferOp::Write;
     unsigned file = 0; // index into EngineSetup::files
@@ -62,6 +68,8 @@ struct EngineSetup {
     std::vector<FdRef> files; // stay open for as long as the engine lives
     std::size_t depth = 8;
     bool direct = false; // transfers will mostly be O_DIRECT: what Auto decides by
+    // Does the pwritev engine's writes to files[kBufferedFile]; not owned; nullptr: they are plain.
+    PageCacheWriter* page_cache = nullptr;
 };
 
 // Called on the worker's thread.

@@ -4,6 +4,8 @@
 #include "channels/file_io.hpp"
 #include "channels/hex.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -101,14 +103,21 @@ Result<void> MigrationFile::adopt(FileTarget target, FileUse use) {
 Result<MigrationFile> MigrationFile::open_save(FileTarget target) {
     MigrationFile file(target.name);
     const std::uint64_t offset = target.offset;
+    const OldBlocks old_blocks = target.old_blocks;
     MFD_CHECK(file.adopt(std::move(target), FileUse::Save));
-    if (std::cmp_greater(offset, INT64_MAX) ||
-        ::ftruncate(file.buffered_.get(), static_cast<off_t>(offset)) != 0)
-        return make_sys_error("failed to truncate migration file to offset " + hex_text(offset),
-                              std::cmp_greater(offset, INT64_MAX) ? EINVAL : errno);
+    std::uint64_t length = offset;
+    if (old_blocks == OldBlocks::Reuse) {
+        MFD_TRY(const std::uint64_t old_length, file.size_bytes());
+        length = std::max(old_length, offset);
+    }
+    if (std::cmp_greater(length, INT64_MAX) ||
+        ::ftruncate(file.buffered_.get(), static_cast<off_t>(length)) != 0)
+        return make_sys_error("failed to truncate migration file to offset " + hex_text(length),
+                              std::cmp_greater(length, INT64_MAX) ? EINVAL : errno);
     MFD_CHECK(file.find_stream(offset));
+    file.has_old_stream_ = length > file.stream_offset_;
     if (file.direct_.valid()) {
-        MFD_TRY(file.alignment_, ask_save_alignment(file.direct_, file.stream_offset_, offset));
+        MFD_TRY(file.alignment_, ask_save_alignment(file.direct_, file.stream_offset_, length));
     }
     return file;
 }
@@ -133,6 +142,23 @@ Result<void> MigrationFile::find_stream(std::uint64_t offset) {
         return make_sys_error("find the file position of '" + name_ + "'", errno);
     stream_offset_ = static_cast<std::uint64_t>(position);
     return {};
+}
+
+Result<void> MigrationFile::reserve(std::uint64_t end) {
+    const auto set_length = [this](std::uint64_t bytes) -> Result<void> {
+        if (::ftruncate(buffered_.get(), static_cast<off_t>(bytes)) != 0)
+            return make_sys_error("give migration file '" + name_ + "' its length of 0x" +
+                                      hex_text(bytes) + " bytes",
+                                  errno);
+        return {};
+    };
+    MFD_CHECK(set_length(end));
+    if (!has_old_stream_)
+        return {};
+    // Its magic number and, where the new stream is as long, its end mark are gone; after the sync
+    // also for those who look after a power cut.
+    MFD_CHECK(write_meta(std::array<std::byte, 8>{}, stream_offset_));
+    return sync();
 }
 
 Result<void> MigrationFile::write_meta(std::span<const std::byte> data, std::uint64_t offset) {

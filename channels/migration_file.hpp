@@ -23,6 +23,11 @@ namespace mfd {
 
 enum class FileUse : std::uint8_t { Save, Load };
 enum class PageIo : std::uint8_t { Buffered, Direct };
+// What a save does with the blocks that an existing file has on the disk.
+enum class OldBlocks : std::uint8_t {
+    Free,  // gives them back, as QEMU does
+    Reuse, // writes into them, which spares the file system most of its work
+};
 
 // Which file, before it is opened. Movable to the job thread.
 struct FileTarget {
@@ -31,6 +36,7 @@ struct FileTarget {
     PageIo page_io = PageIo::Buffered;
     std::optional<SetDup> buffered; // both only for /dev/fdset/N; direct only with PageIo::Direct
     std::optional<SetDup> direct;
+    OldBlocks old_blocks = OldBlocks::Free; // of a save
 };
 
 // Takes duplicates if `name` is a set, otherwise only notes the name. Never blocks. QEMU's texts.
@@ -39,13 +45,20 @@ Result<FileTarget> resolve_target(FdSets& sets, std::string name, std::uint64_t 
 
 class MigrationFile {
 public:
-    // Creates the file if need be and cuts (or extends) it to the offset. Texts as in QEMU.
+    // Creates the file if need be and cuts (or extends) it to the offset, unless its blocks are to
+    // be used again: then reserve() decides what stays. Texts as in QEMU.
     static Result<MigrationFile> open_save(FileTarget target);
     static Result<MigrationFile> open_load(FileTarget target);
 
     [[nodiscard]] const std::string& name() const { return name_; }
     // Where the stream begins: the given offset or, if that is 0, the descriptor's position.
     [[nodiscard]] std::uint64_t stream_offset() const { return stream_offset_; }
+
+    // For a save, once, before anything is written: gives the file its length up to `end`, where
+    // the closing sections will stand, so that no later write has to extend it; ext4, for one, lets
+    // such writes in one by one. What stood behind `end` is gone. A stream that stood in a file
+    // whose blocks are reused is destroyed for good on return, before the first of its pages is.
+    Result<void> reserve(std::uint64_t end);
 
     Result<void> write_meta(std::span<const std::byte> data, std::uint64_t offset);
     Result<void> read_meta(std::span<std::byte> data, std::uint64_t offset) const;
@@ -80,6 +93,7 @@ private:
     FdRef direct_;
     DirectAlignment alignment_;
     std::uint64_t stream_offset_ = 0;
+    bool has_old_stream_ = false;
 };
 
 } // namespace mfd

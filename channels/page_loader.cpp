@@ -10,6 +10,8 @@
 #include <new>
 #include <utility>
 
+#include <sys/mman.h>
+
 namespace mfd {
 
 namespace {
@@ -18,11 +20,23 @@ namespace {
 // one cache line between processors.
 constexpr std::size_t kScratchBytes = std::size_t{64} << 10;
 
+constexpr int kMadvPopulateWrite = 23; // the kernel's MADV_POPULATE_WRITE, Linux 5.14
+
 struct FreeScratch {
     void operator()(std::byte* bytes) const {
         ::operator delete[](bytes, std::align_val_t{kScratchBytes});
     }
 };
+
+// Gives memory its pages at once instead of one fault after the other inside the read: measured, a
+// fifth of the time and of the CPU time of a restore from the page cache. Advice, which older
+// kernels do not know; where there is no memory, the read itself will say so.
+void populate(std::byte* base, PageRun run) {
+    constexpr std::uint64_t least_pages = 4; // below that the call costs what it saves
+    if (run.count >= least_pages)
+        static_cast<void>(
+            ::madvise(base + run.first * kPageSize, run.count * kPageSize, kMadvPopulateWrite));
+}
 
 // Memory that is zero stays untouched: it may be a hole, and writing would allocate it.
 void overwrite_with_zeros(std::byte* base, PageRun run) {
@@ -91,14 +105,25 @@ private:
                 MFD_CHECK(make_zero(block, gap));
             }
             if (run) {
-                MFD_CHECK(runs_.add(*run, PageSource::Guest, stop));
-                bump(counters_.normal_pages, run->count);
+                MFD_CHECK(read_run(block, *run, stop));
             }
             if (stop.stop_requested())
                 return Error{Errc::Cancelled, "stopped on request"};
             at = gap.end() + (run ? run->count : 0);
         }
         return runs_.flush(stop);
+    }
+
+    Result<void> read_run(const LoadBlock& block, PageRun run, const std::stop_token& stop) {
+        const std::uint64_t step =
+            std::max<std::uint64_t>(state_.options.transfer_bytes / kPageSize, 1);
+        for (std::uint64_t at = run.first; at < run.end(); at += step) {
+            const PageRun part{at, std::min(step, run.end() - at)};
+            populate(block.base, part);
+            MFD_CHECK(runs_.add(part, PageSource::Guest, stop));
+            bump(counters_.normal_pages, part.count);
+        }
+        return {};
     }
 
     Result<void> make_zero(const LoadBlock& block, PageRun gap) {

@@ -41,11 +41,13 @@ Result<void> for_each_extent(const std::optional<std::vector<PageRun>>& data, Pa
 
 struct PageSaver::State {
     State(const MigrationFile& migration_file, SaveOptions save_options, Counters& save_counters)
-        : file(migration_file), options(std::move(save_options)), counters(save_counters) {}
+        : file(migration_file), options(std::move(save_options)), counters(save_counters),
+          page_cache(options.write_back) {}
 
     const MigrationFile& file;
     const SaveOptions options;
     Counters& counters;
+    PageCacheWriter page_cache;
     ChunkCursor cursor;
     std::span<const SaveBlock> blocks; // of the pass
 };
@@ -173,7 +175,8 @@ Result<std::unique_ptr<PageSaver>> PageSaver::start(const MigrationFile& file, S
         EngineSetup setup{state.options.engine,
                           {state.file.buffered_fd(), state.file.direct_fd()},
                           std::max<std::size_t>(state.options.depth, 1),
-                          state.file.direct_fd().valid()};
+                          state.file.direct_fd().valid(),
+                          &state.page_cache};
         MFD_TRY(auto engine, state.options.make_engine(setup));
         return std::unique_ptr<Worker>(
             std::make_unique<SaveWorker>(state, index, std::move(engine)));

@@ -9,6 +9,7 @@
 #include "channels/counters.hpp"
 #include "channels/io_engine.hpp"
 #include "channels/migration_file.hpp"
+#include "channels/page_cache_writer.hpp"
 #include "channels/rate_limiter.hpp"
 #include "channels/worker_pool.hpp"
 #include "proto/error.hpp"
@@ -49,7 +50,8 @@ struct SaveOptions {
     std::size_t bridge_bytes = std::size_t{32} << 10;  // longest gap written along
     std::size_t depth = 4;                             // writes in flight per channel
     std::string thread_prefix = "mig/src/send_";
-    RateLimiter* limiter = nullptr; // not owned; nullptr: none
+    RateLimiter* limiter = nullptr;          // not owned; nullptr: none
+    WriteBack write_back = WriteBack::Later; // of what goes through the page cache
     EngineFactory make_engine = mfd::make_engine;
 };
 

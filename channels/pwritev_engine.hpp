@@ -10,7 +10,9 @@ namespace mfd {
 
 class PwritevEngine final : public IoEngine {
 public:
-    explicit PwritevEngine(std::vector<FdRef> files) : files_(std::move(files)) {}
+    // `page_cache` as in EngineSetup.
+    PwritevEngine(std::vector<FdRef> files, PageCacheWriter* page_cache)
+        : files_(std::move(files)), page_cache_(page_cache) {}
 
     [[nodiscard]] std::size_t depth() const override { return 1; }
     [[nodiscard]] std::size_t in_flight() const override { return done_ ? 1 : 0; }
@@ -18,7 +20,10 @@ public:
     Result<Completion> reap() override;
 
 private:
+    Result<void> move(const Transfer& transfer);
+
     std::vector<FdRef> files_;
+    PageCacheWriter* page_cache_;
     std::optional<Completion> done_;
 };
 

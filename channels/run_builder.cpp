@@ -115,13 +115,7 @@ Result<void> RunBuilder::send_split(std::uint64_t first, std::uint64_t core_firs
                                 std::uint64_t bytes) -> Result<void> {
         auto& parts = window_.next_parts();
         parts.clear();
-        for (std::uint64_t left = bytes; left != 0;) {
-            iovec part = rest.front();
-            part.iov_len = std::min<std::uint64_t>(part.iov_len, left);
-            parts.push_back(part);
-            left -= part.iov_len;
-            rest = advance_iovecs(rest, part.iov_len);
-        }
+        take_front(rest, bytes, parts);
         return parts.empty() ? Result<void>{} : window_.start(op_, file, at, target_.block, stop);
     };
     const std::uint64_t tail = total_bytes(rest) - (core_last - first);

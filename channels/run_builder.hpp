@@ -20,10 +20,6 @@
 
 namespace mfd {
 
-// Index into EngineSetup::files.
-inline constexpr unsigned kBufferedFile = 0;
-inline constexpr unsigned kDirectFile = 1;
-
 // What stands at the memory's end of a page: the guest's page, or a stand-in for one that must not
 // be touched (zeros when writing, a place to drop bytes when reading).
 enum class PageSource : std::uint8_t { Guest, StandIn };

@@ -186,6 +186,8 @@ Result<SaveRequest> MigrationService::make_save_request(const MigrationAddress& 
     SaveRequest request;
     MFD_TRY(request.target,
             resolve_target(fdsets_, address.path, address.offset, FileUse::Save, page_io()));
+    if (parameters_.flag("x-reuse-blocks", false))
+        request.target.old_blocks = OldBlocks::Reuse;
     request.loaded = loaded_;
     if (loaded_)
         request.configuration = loaded_->configuration;
@@ -204,6 +206,7 @@ Result<SaveRequest> MigrationService::make_save_request(const MigrationAddress& 
     request.pages.limiter = limiter_.get();
     request.pages.channels = channel_count();
     request.pages.engine = engine_kind();
+    request.pages.write_back = request.sync ? WriteBack::AtOnce : WriteBack::Later;
     const auto detection = parameters_.text("zero-page-detection");
     request.pages.zero_page_detection = detection == "none"     ? ZeroPageDetection::None
                                         : detection == "legacy" ? ZeroPageDetection::Legacy

@@ -50,6 +50,7 @@ const std::vector<ParameterInfo>& table() {
         {"zero-page-detection", ZeroPageDetection, "multifd", "none: store every page; legacy, multifd: leave zero pages out."},
         {"direct-io", Bool, false, "The channels (with multifd) read and write with O_DIRECT."},
         {"x-sync", Bool, nullptr, "File data reach stable storage before a save is completed (default true)."},
+        {"x-reuse-blocks", Bool, nullptr, "A save into an existing file writes into the blocks the file has on the disk instead of freeing them first (default false)."},
         {"x-io-engine", String, nullptr, "auto, io_uring or pwritev (default auto)."},
     };
     return rows;

@@ -64,6 +64,7 @@ Result<void> SaveJob::run(const std::stop_token& stop) {
             plan_stream(FileOffset(file.stream_offset()), request_.configuration,
                         specs_of(request_.blocks),
                         request_.loaded ? BlockOrder::AsGiven : BlockOrder::LargestFirst));
+    MFD_CHECK(file.reserve(plan.head_end.value));
     // From here on blocks and layout go in step.
     std::vector<MemoryBackend*> in_file_order;
     for (const BlockLayout& layout : plan.blocks)

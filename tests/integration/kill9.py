@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 
 from mfdtest import process, runner
-from mfdtest.migrate import MigrationFailed, Settings, file_uri, load, state_event
+from mfdtest.migrate import MigrationFailed, Settings, file_uri, load, save, state_event
 from mfdtest.qmp import wait_until
 
 MIB = 1 << 20
@@ -94,6 +94,52 @@ class KilledSaves(runner.TestCase):
                     self.kill_at(moment, target, settings)
                     row.append(self.restore(target, Settings(channels)))
         records.check(self)
+
+    def test_a_save_killed_while_it_writes_into_the_blocks_of_an_older_one_is_refused(self):
+        """The older save is complete, of the same layout, and must not shine through."""
+        records = runner.Records("save", "killed", "restore")
+        for settings in WAYS:
+            settings = Settings(settings.channels, settings.direct_io,
+                                {**settings.parameters, "x-reuse-blocks": True})
+            # The file has all its blocks, so its growth does not tell how far the save is.
+            for state in ("setup", "active"):
+                with records.record(settings, Moment(state)) as row:
+                    target = self.path("older.mig")
+                    self.complete_save(target, settings)
+                    self.source.write(self.source.read()[::-1])
+                    self.kill_at(Moment(state), target, settings)
+                    taken = self.restore_older(target)
+                    row.append(taken)
+                    # Before the file was opened the older save is still whole.
+                    self.assertIn(taken, ("refused", "older") if state == "setup" else ("refused",))
+        records.check(self)
+
+    def complete_save(self, target, settings):
+        with process.subject([self.source]) as daemon:
+            save(daemon.connect(), file_uri(target),
+                 Settings(settings.channels, settings.direct_io,
+                          {**settings.parameters, "max-bandwidth": 0}))
+
+    def restore_older(self, target):
+        """"older": the RAM of the save before, whole."""
+        self.destination.poison()
+        with process.subject([self.destination], incoming="defer") as daemon:
+            try:
+                load(daemon.connect(), file_uri(target), Settings(2))
+            except MigrationFailed:
+                self.assertTrue(self.destination.untouched(), "refused, but memory was written")
+                return "refused"
+        self.assertEqual(self.destination.read(), self.source.read()[::-1])
+        return "older"
+
+    def test_saves_into_the_blocks_of_older_ones_restore_whole(self):
+        target = self.path("again.mig")
+        for settings in (Settings(2), Settings(4, True)):
+            settings = Settings(settings.channels, settings.direct_io, {"x-reuse-blocks": True})
+            for _ in range(2):
+                self.source.write(self.source.read()[4096:] + bytes(4096))
+                self.complete_save(target, settings)
+                self.assertEqual(self.restore(target), "restored")
 
     def test_a_save_killed_once_it_was_reported_completed_is_restored(self):
         target = self.fresh_target()

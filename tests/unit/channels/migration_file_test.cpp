@@ -72,6 +72,41 @@ TEST_CASE("a shorter file is extended to the offset", "[migration_file]") {
     CHECK(file->size_bytes().value() == 0x10671);
 }
 
+TEST_CASE("a file that is saved into has its length before anything is written",
+          "[migration_file]") {
+    const TempFile path;
+    path.write(0, std::vector<std::byte>(10'000, std::byte{7}));
+    FdSets sets;
+    auto file = open(sets, path.path(), 100, FileUse::Save);
+    REQUIRE(file.has_value());
+    REQUIRE(file->reserve(5 << 20).has_value());
+    CHECK(file->size_bytes().value() == 5 << 20);
+    CHECK(path.read(0, 100) == std::vector<std::byte>(100, std::byte{7}));
+    CHECK(path.read(100, 10'000) == std::vector<std::byte>(10'000, std::byte{0}));
+}
+
+TEST_CASE("a file whose blocks are reused keeps them, but not the stream in them",
+          "[migration_file]") {
+    const TempFile path;
+    const std::uint64_t offset = GENERATE(0, 4096);
+    const std::uint64_t end = GENERATE(1 << 20, 3 << 20); // shorter and longer than the file
+    path.write(0, std::vector<std::byte>(2 << 20, std::byte{7}));
+    FdSets sets;
+    auto target = mfd::resolve_target(sets, path.path(), offset, FileUse::Save, PageIo::Buffered);
+    REQUIRE(target.has_value());
+    target->old_blocks = mfd::OldBlocks::Reuse;
+    auto file = MigrationFile::open_save(std::move(*target));
+    REQUIRE(file.has_value());
+    CHECK(file->stream_offset() == offset);
+    REQUIRE(file->reserve(end).has_value());
+    CHECK(file->size_bytes().value() == end);
+    CHECK(path.read(0, offset) == std::vector<std::byte>(offset, std::byte{7}));
+    CHECK(path.read(offset, 8) == std::vector<std::byte>(8, std::byte{0}));
+    struct stat info {};
+    REQUIRE(::stat(path.path().c_str(), &info) == 0);
+    CHECK(info.st_blocks * 512 >= 1 << 20);
+}
+
 TEST_CASE("what cannot be opened or cut is refused with QEMU's words", "[migration_file]") {
     FdSets sets;
     const TempFile file;
