@@ -105,13 +105,15 @@ Result<MigrationFile> MigrationFile::open_save(FileTarget target) {
     const std::uint64_t offset = target.offset;
     const OldBlocks old_blocks = target.old_blocks;
     MFD_CHECK(file.adopt(std::move(target), FileUse::Save));
-    std::uint64_t length = offset;
-    if (old_blocks == OldBlocks::Reuse) {
-        MFD_TRY(const std::uint64_t old_length, file.size_bytes());
-        length = std::max(old_length, offset);
-    }
-    if (std::cmp_greater(length, INT64_MAX) ||
-        ::ftruncate(file.buffered_.get(), static_cast<off_t>(length)) != 0)
+    MFD_TRY(const auto info, stat_of(file.buffered_, file.name_));
+    const auto old_length = static_cast<std::uint64_t>(info.st_size);
+    const std::uint64_t length =
+        old_blocks == OldBlocks::Reuse ? std::max(old_length, offset) : offset;
+    // Not needlessly: ext4 takes even this cut of an empty file for its being replaced, and then
+    // writes all of it back in close(2).
+    const bool fits = S_ISREG(info.st_mode) && old_length == length;
+    if (!fits && (std::cmp_greater(length, INT64_MAX) ||
+                  ::ftruncate(file.buffered_.get(), static_cast<off_t>(length)) != 0))
         return make_sys_error("failed to truncate migration file to offset " + hex_text(length),
                               std::cmp_greater(length, INT64_MAX) ? EINVAL : errno);
     MFD_CHECK(file.find_stream(offset));

@@ -48,7 +48,9 @@ struct SaveOptions {
     // same from 1 MiB on, CPU time falls from 0.06 s at 1 MiB to 0.04 s at 4 MiB.
     std::size_t transfer_bytes = std::size_t{4} << 20; // largest write
     std::size_t bridge_bytes = std::size_t{32} << 10;  // longest gap written along
-    std::size_t depth = 4;                             // writes in flight per channel
+    // Writes in flight per channel. Many short runs need more than long ones: 16 against 4 takes a
+    // tenth off the time of 2 GiB with 30 % data in short runs, and costs nothing elsewhere.
+    std::size_t depth = 16;
     std::string thread_prefix = "mig/src/send_";
     RateLimiter* limiter = nullptr;          // not owned; nullptr: none
     WriteBack write_back = WriteBack::Later; // of what goes through the page cache

@@ -1,13 +1,32 @@
 #include "channels/worker_pool.hpp"
 
 #include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 namespace mfd {
 
 namespace {
 constexpr std::size_t kLongestThreadName = 15; // the kernel's TASK_COMM_LEN, less the NUL
+
+// Moves the calling thread to the processor that is its own if all threads are counted round, and
+// leaves it free to be moved again. Threads that are woken together often start on one processor,
+// and the kernel takes longer to part them than a pass over some GiB of zeros.
+void spread(unsigned index) {
+    cpu_set_t allowed;
+    if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return;
+    auto to_skip = index % static_cast<unsigned>(CPU_COUNT(&allowed));
+    std::size_t cpu = 0;
+    while (!CPU_ISSET(cpu, &allowed) || to_skip-- != 0)
+        ++cpu;
+    cpu_set_t own;
+    CPU_ZERO(&own);
+    CPU_SET(cpu, &own);
+    if (::sched_setaffinity(0, sizeof own, &own) == 0)
+        static_cast<void>(::sched_setaffinity(0, sizeof allowed, &allowed));
 }
+} // namespace
 
 Result<std::unique_ptr<WorkerPool>> WorkerPool::start(unsigned workers, const std::string& prefix,
                                                       const MakeWorker& make) {
@@ -76,6 +95,7 @@ void WorkerPool::run_thread(unsigned index, const std::string& name, const MakeW
             done_pass = pass_;
             stop = pass_stop_.get_token();
         }
+        spread(index);
         const auto result = worker->run_pass(stop);
         MutexLock lock(mu_);
         report(result);

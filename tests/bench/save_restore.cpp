@@ -104,8 +104,10 @@ void save(const Settings& settings, GuestContent& guest, mfd::PageBitmap& presen
         const double cpu = cpu_seconds();
         const double begun = now();
         auto file = open_file(settings, mfd::FileUse::Save);
+        must(file.reserve(kPagesOffset + guest.bytes()));
         mfd::Counters counters(settings.channels);
         mfd::SaveOptions options;
+        options.write_back = mfd::WriteBack::AtOnce;
         options.channels = settings.channels;
         options.engine = settings.engine;
         options.transfer_bytes = settings.transfer_kib << 10;

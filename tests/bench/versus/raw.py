@@ -8,29 +8,31 @@ import time
 
 #: Of the shapes tried (256 KiB to 4 MiB, 1 and 2 jobs, with and without allocation beforehand) the
 #: one that moved a new file fastest.
-_SHAPE = ("--bs=1M", "--iodepth=4", "--numjobs=2", "--ioengine=io_uring", "--direct=1",
-          "--scramble_buffers=0")
+_SHAPE = ("--bs=1M", "--iodepth=4", "--numjobs=2")
+#: As many transfers, so as much source memory, as guest RAM would be.
+_LARGE_SOURCE = ("--bs=1M", "--iodepth=256", "--numjobs=2")
 
 _MADV_POPULATE_WRITE = 23
 
 
-def _fio(path, size, kind, *options):
+def _fio(path, size, kind, shape, *options):
     half = max(1, size // 2 >> 20) << 20
     said = subprocess.run(
         ["fio", "--name=raw", "--filename=" + path, "--size=%d" % half, "--rw=" + kind,
-         "--offset_increment=%d" % half, "--group_reporting", "--output-format=json", *_SHAPE,
-         *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True).stdout
+         "--offset_increment=%d" % half, "--group_reporting", "--output-format=json",
+         "--ioengine=io_uring", "--direct=1", "--scramble_buffers=0", *shape, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True).stdout
     job = json.loads(said[said.index("{"):])["jobs"][0]
     return {"wall_s": job[kind]["runtime"] / 1000, "file_bytes": size}
 
 
-def write(path, size):
+def write(path, size, large_source=False):
     """SIZE bytes into the new file PATH, up to stable storage."""
-    return _fio(path, size, "write", "--fallocate=native", "--end_fsync=1")
+    return _fio(path, size, "write", _LARGE_SOURCE if large_source else _SHAPE,
+                "--fallocate=native", "--end_fsync=1")
 
 
 def read(path, size):
-    return _fio(path, size, "read")
+    return _fio(path, size, "read", _SHAPE)
 
 
 def allocate(size, processes=2):

@@ -77,6 +77,7 @@ class Results:
             line(content, "save", "direct / QEMU's best buffered, durable", plan.OUR_DIRECT,
                  self.best(content, "save", durable=True, direct=False), durable=True)
             line(content, "save", "direct / fio", plan.OUR_DIRECT, plan.FIO)
+            line(content, "save", "direct / fio, large source", plan.OUR_DIRECT, plan.FIO_COLD)
             line(content, "save", "buffered, no sync / QEMU's best buffered", plan.OUR_UNSYNCED,
                  self.best(content, "save", direct=False))
             line(content, "save", "no multifd, no sync / QEMU's no multifd", plan.OUR_SINGLE,
