@@ -3,6 +3,7 @@
 import json
 import mmap
 import os
+import shutil
 import subprocess
 import time
 
@@ -13,6 +14,10 @@ _SHAPE = ("--bs=1M", "--iodepth=4", "--numjobs=2")
 _LARGE_SOURCE = ("--bs=1M", "--iodepth=256", "--numjobs=2")
 
 _MADV_POPULATE_WRITE = 23
+
+
+def has_fio():
+    return shutil.which("fio") is not None
 
 
 def _fio(path, size, kind, shape, *options):
