@@ -19,6 +19,8 @@ namespace mfd {
 namespace {
 
 constexpr mode_t kNewFileMode = 0600; // as QEMU creates it
+// What a slow disk takes in a second or so: how long a cancel may have to wait.
+constexpr std::uint64_t kWriteBackStep = std::uint64_t{64} << 20;
 
 // Opened with O_NONBLOCK, since a FIFO without a reader would hang the job for good; taken off
 // again at once, since an engine must not be told EAGAIN. For files it means nothing.
@@ -193,6 +195,22 @@ Result<std::uint64_t> MigrationFile::size_bytes() const {
     if (::ioctl(buffered_.get(), BLKGETSIZE64, &bytes) != 0)
         return make_sys_error("ask the size of '" + name_ + "'", errno);
     return bytes;
+}
+
+Result<void> MigrationFile::write_back(const std::stop_token& stop) const {
+    if (direct_.valid())
+        return {}; // what goes through the other descriptor is a few kilobytes
+    MFD_TRY(const std::uint64_t end, size_bytes());
+    for (std::uint64_t at = stream_offset_; at < end; at += kWriteBackStep) {
+        if (stop.stop_requested())
+            return Error{Errc::Cancelled, "stopped on request"};
+        constexpr unsigned whole =
+            SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+        if (::sync_file_range(buffered_.get(), static_cast<off64_t>(at),
+                              static_cast<off64_t>(kWriteBackStep), whole) != 0)
+            return make_sys_error("write '" + name_ + "' to its device", errno);
+    }
+    return {};
 }
 
 Result<void> MigrationFile::sync() {

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 
 namespace mfd {
@@ -71,6 +72,9 @@ public:
     [[nodiscard]] FdRef direct_fd() const { return direct_; } // not valid() without direct I/O
     [[nodiscard]] const DirectAlignment& alignment() const { return alignment_; }
 
+    // Brings what the page cache holds of the file to the device, in steps between which `stop` is
+    // looked at, so that sync() has little left to wait for. May run beside writes.
+    Result<void> write_back(const std::stop_token& stop) const;
     // File data on stable storage.
     Result<void> sync();
     // Closes all descriptors and reports what close(2) has to say. The destructor closes silently.

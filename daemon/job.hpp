@@ -10,6 +10,7 @@
 #include "proto/error.hpp"
 #include "proto/plan.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -28,6 +29,11 @@ public:
     virtual void opened() = 0;
     virtual void active() = 0;
     virtual void pass_started(std::uint64_t pass) = 0;
+    // How much of its time the guest shall be kept from writing, in percent; 0: not at all.
+    virtual void throttle(std::uint32_t percent) = 0;
+    // The save could finish within its downtime limit: whoever writes the memory should stop, and
+    // say so by the command stop (or the descriptor x-stop-eventfd).
+    virtual void stop_needed() = 0;
     // Waits until the guest stands still and the save may finish. The run state to save, or
     // Errc::Cancelled.
     virtual Result<RunStatus> switchover(const std::stop_token& stop) = 0;
@@ -44,12 +50,22 @@ struct JobProgress {
     Counters counters;
     std::atomic<std::uint64_t> total_bytes{0};        // of all blocks
     std::atomic<std::uint64_t> pass{0};               // the last one started
-    std::atomic<std::uint64_t> pass_pages{0};         // pages it has to look at
-    std::atomic<std::uint64_t> pages_before_pass{0};  // looked at by the passes before it
     std::atomic<std::uint64_t> running_meta_bytes{0}; // main stream, while the guest could run
     std::atomic<std::uint64_t> stopped_meta_bytes{0}; // main stream, after the switchover
     std::atomic<std::uint64_t> dirty_pages_rate{0};   // pages per second, as last measured
+    std::atomic<std::uint64_t> bandwidth{0};          // bytes of pages per second, likewise
     std::atomic<std::uint64_t> expected_downtime_ms{0};
+    std::atomic<std::uint64_t> looks_without_progress{0}; // not 0: the save does not converge
+
+    // So many pages are to be looked at, beside those that were so far.
+    void set_remaining(std::uint64_t pages) MFD_EXCLUDES(mu_) {
+        const MutexLock lock(mu_);
+        goal_pages_ = pages_done() + pages;
+    }
+    [[nodiscard]] std::uint64_t remaining_pages() const MFD_EXCLUDES(mu_) {
+        const MutexLock lock(mu_);
+        return goal_pages_ - std::min(goal_pages_, pages_done());
+    }
 
     void set_threads(std::vector<ThreadInfo> threads) MFD_EXCLUDES(mu_) {
         const MutexLock lock(mu_);
@@ -61,7 +77,12 @@ struct JobProgress {
     }
 
 private:
+    [[nodiscard]] std::uint64_t pages_done() const {
+        return counters.normal_pages() + counters.duplicate_pages();
+    }
+
     mutable Mutex mu_;
+    std::uint64_t goal_pages_ MFD_GUARDED_BY(mu_) = 0;
     std::vector<ThreadInfo> threads_ MFD_GUARDED_BY(mu_);
 };
 

@@ -24,6 +24,14 @@ void JobRunner::pass_started(std::uint64_t pass) {
     post([this, pass] { listener_.job_pass_started(pass); });
 }
 
+void JobRunner::throttle(std::uint32_t percent) {
+    post([this, percent] { listener_.job_throttles(percent); });
+}
+
+void JobRunner::stop_needed() {
+    post([this] { listener_.job_needs_stop(); });
+}
+
 Result<RunStatus> JobRunner::switchover(const std::stop_token& stop) {
     const Answer<RunStatus> answer;
     post([this, answer] { listener_.job_wants_switchover(answer); });

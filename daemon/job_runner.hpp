@@ -58,6 +58,8 @@ public:
         virtual void job_opened() = 0;
         virtual void job_active() = 0;
         virtual void job_pass_started(std::uint64_t pass) = 0;
+        virtual void job_throttles(std::uint32_t percent) = 0;
+        virtual void job_needs_stop() = 0;
         virtual void job_wants_switchover(Answer<RunStatus> answer) = 0;
         virtual Result<std::vector<MemoryBackend*>>
         job_wants_blocks(const std::vector<BlockSpec>& listed) = 0;
@@ -88,6 +90,8 @@ public:
     void opened() override;
     void active() override;
     void pass_started(std::uint64_t pass) override;
+    void throttle(std::uint32_t percent) override;
+    void stop_needed() override;
     Result<RunStatus> switchover(const std::stop_token& stop) override;
     Result<std::vector<MemoryBackend*>> guest_blocks(const std::vector<BlockSpec>& listed,
                                                      const std::stop_token& stop) override;

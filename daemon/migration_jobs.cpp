@@ -1,6 +1,8 @@
 // What the running job reports, and how it ends: the state machine's transitions.
 #include "daemon/migration_service.hpp"
 
+#include "proto/checked.hpp"
+
 #include <cerrno>
 #include <spdlog/spdlog.h>
 #include <utility>
@@ -14,7 +16,7 @@ void MigrationService::begin(JobKind kind, Reply reply) {
     report_.kind = kind;
     report_.progress = std::make_shared<JobProgress>(channel_count());
     report_.multifd = capabilities_.has(Capability::Multifd);
-    report_.downtime_limit_ms = parameters_.number("downtime-limit");
+    report_.progress->expected_downtime_ms = parameters_.number("downtime-limit"); // until measured
     report_.started = Clock::now();
     reply_ = std::move(reply);
     hold_ = objects_.memory().hold();
@@ -48,11 +50,28 @@ void MigrationService::job_pass_started(std::uint64_t pass) {
         emit_("MIGRATION_PASS", {{"pass", pass}});
 }
 
+void MigrationService::job_throttles(std::uint32_t percent) {
+    report_.throttle_percent = percent;
+    objects_.set_guest_throttle(percent);
+    spdlog::info("auto-converge keeps the guest from writing for {} % of its time", percent);
+}
+
+void MigrationService::job_needs_stop() {
+    if (status_ != MigrationStatus::Active)
+        return; // being cancelled
+    report_.waits_for_stop = true;
+    emit_("X_MULTIFDD_STOP_NEEDED",
+          {{"expected-downtime", report_.progress->expected_downtime_ms.load()},
+           {"remaining", report_.progress->remaining_pages() * kPageSize}});
+}
+
 void MigrationService::job_wants_switchover(Answer<RunStatus> answer) {
     if (status_ != MigrationStatus::Active)
         return; // being cancelled: the job's stop token ends its wait
     run_.enter_finish_migrate();
-    report_.stopped_since = Clock::now();
+    // An owner who was asked to stop stands still since then.
+    report_.stopped_since =
+        std::exchange(report_.waits_for_stop, false) ? run_.run_flag().since() : Clock::now();
     switchover_ = std::move(answer);
     if (capabilities_.has(Capability::PauseBeforeSwitchover))
         set_status(MigrationStatus::PreSwitchover);
@@ -147,6 +166,8 @@ void MigrationService::end_job() {
     runner_.reset();
     switchover_.reset();
     limiter_.reset();
+    report_.throttle_percent = 0;
+    objects_.set_guest_throttle(0);
     hold_.release();
 }
 

@@ -41,9 +41,6 @@ Json JobReport::ram() const {
     const Counters& counters = progress->counters;
     const std::uint64_t normal = counters.normal_pages();
     const std::uint64_t duplicate = counters.duplicate_pages();
-    const std::uint64_t before = progress->pages_before_pass;
-    const std::uint64_t looked_at = std::max(normal + duplicate, before) - before;
-    const std::uint64_t in_pass = progress->pass_pages;
     const std::uint64_t running_bytes = progress->running_meta_bytes;
     const std::uint64_t stopped_bytes = progress->stopped_meta_bytes;
     const std::uint64_t transferred = counters.bytes() + running_bytes + stopped_bytes;
@@ -53,7 +50,7 @@ Json JobReport::ram() const {
     return {
         {"total", progress->total_bytes.load()},
         {"page-size", kPageSize},
-        {"remaining", ended ? 0 : (in_pass - std::min(in_pass, looked_at)) * kPageSize},
+        {"remaining", ended ? 0 : progress->remaining_pages() * kPageSize},
         {"normal", normal},
         {"normal-bytes", normal * kPageSize},
         {"duplicate", duplicate},
@@ -72,6 +69,16 @@ Json JobReport::ram() const {
     };
 }
 
+// Members that appear only when there is something to say, the first as in QEMU.
+void JobReport::add_live(Json& reply) const {
+    if (throttle_percent != 0)
+        reply["cpu-throttle-percentage"] = throttle_percent;
+    if (waits_for_stop)
+        reply["x-waits-for-stop"] = true;
+    else if (const std::uint64_t looks = progress->looks_without_progress; looks != 0)
+        reply["x-not-converging"] = {{"looks", looks}, {"bandwidth", progress->bandwidth.load()}};
+}
+
 Json JobReport::to_json(MigrationStatus status) const {
     if (progress == nullptr)
         return Json::object();
@@ -88,8 +95,8 @@ Json JobReport::to_json(MigrationStatus status) const {
     if (status == MigrationStatus::Completed) {
         reply["downtime"] = milliseconds(stopped_since.value_or(started), ended);
     } else {
-        const std::uint64_t measured = progress->expected_downtime_ms;
-        reply["expected-downtime"] = measured != 0 ? measured : downtime_limit_ms;
+        reply["expected-downtime"] = progress->expected_downtime_ms.load();
+        add_live(reply);
     }
     reply["ram"] = ram();
     return reply;

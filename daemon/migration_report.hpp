@@ -23,7 +23,8 @@ struct JobReport {
     std::shared_ptr<JobProgress> progress; // nothing: there was no job yet
     std::string error_desc;                // empty: none
     bool multifd = false;
-    std::uint64_t downtime_limit_ms = 0; // as of the start
+    std::uint32_t throttle_percent = 0; // of the guest, by auto-converge
+    bool waits_for_stop = false;        // announced to the owner of foreign memory
     Clock::time_point started;
     std::optional<Clock::time_point> active_since;  // the set-up ended
     std::optional<Clock::time_point> stopped_since; // the guest stands still
@@ -36,6 +37,7 @@ struct JobReport {
 
 private:
     [[nodiscard]] nlohmann::json ram() const;
+    void add_live(nlohmann::json& reply) const;
     [[nodiscard]] std::uint64_t milliseconds(Clock::time_point from,
                                              std::optional<Clock::time_point> to) const;
 };

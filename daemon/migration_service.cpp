@@ -1,5 +1,6 @@
 #include "daemon/migration_service.hpp"
 
+#include <algorithm>
 #include <utility>
 
 // What clients ask for. What the jobs report is in migration_jobs.cpp.
@@ -43,7 +44,8 @@ Result<void> MigrationService::set_parameters(const Json& changes) {
                                 capabilities_.has(Capability::ZeroCopySend)));
     // These two take effect at once; a job keeps all others as they were when it started.
     downtime_limit_ms_ = parameters_.number("downtime-limit");
-    if (limiter_ && changes.contains("max-bandwidth"))
+    // The last pass is not limited.
+    if (limiter_ && status_ != MigrationStatus::Device && changes.contains("max-bandwidth"))
         limiter_->set_rate(parameters_.number("max-bandwidth"));
     return {};
 }
@@ -198,6 +200,9 @@ Result<SaveRequest> MigrationService::make_save_request(const MigrationAddress& 
         request.configuration.uuid = settings_.uuid;
     request.blocks = objects_.memory().blocks();
     request.tracking = needs_tracking() ? SaveTracking::Tracked : SaveTracking::None;
+    request.guest_stop = guest_stop();
+    request.guest = &run_.run_flag();
+    request.auto_converge = auto_converge();
     request.sync = parameters_.flag("x-sync", true);
     request.downtime_limit_ms = &downtime_limit_ms_;
     request.switchover_bandwidth = parameters_.number("avail-switchover-bandwidth");
@@ -234,6 +239,27 @@ bool MigrationService::needs_tracking() const {
         if (block->dirty_log().valid())
             return true;
     return false;
+}
+
+// Memory of another process is written by a guest that only its owner can stop.
+GuestStop MigrationService::guest_stop() const {
+    const auto blocks = objects_.memory().blocks();
+    const bool foreign = std::any_of(blocks.begin(), blocks.end(),
+                                     [](const auto* block) { return block->foreign(); });
+    return foreign ? GuestStop::Owner : GuestStop::Switchover;
+}
+
+std::optional<AutoConverge> MigrationService::auto_converge() const {
+    if (!capabilities_.has(Capability::AutoConverge))
+        return std::nullopt;
+    const auto percent = [this](std::string_view name) {
+        return static_cast<std::uint32_t>(parameters_.number(name));
+    };
+    return AutoConverge{.trigger_threshold = percent("throttle-trigger-threshold"),
+                        .initial = percent("cpu-throttle-initial"),
+                        .increment = percent("cpu-throttle-increment"),
+                        .max = percent("max-cpu-throttle"),
+                        .tailslow = parameters_.flag("cpu-throttle-tailslow")};
 }
 
 void MigrationService::cancel() {

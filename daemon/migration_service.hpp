@@ -84,6 +84,8 @@ private:
     void job_opened() override;
     void job_active() override;
     void job_pass_started(std::uint64_t pass) override;
+    void job_throttles(std::uint32_t percent) override;
+    void job_needs_stop() override;
     void job_wants_switchover(Answer<RunStatus> answer) override;
     Result<std::vector<MemoryBackend*>>
     job_wants_blocks(const std::vector<BlockSpec>& listed) override;
@@ -109,6 +111,8 @@ private:
     [[nodiscard]] PageIo page_io() const;
     [[nodiscard]] EngineKind engine_kind() const;
     [[nodiscard]] bool needs_tracking() const;
+    [[nodiscard]] GuestStop guest_stop() const;
+    [[nodiscard]] std::optional<AutoConverge> auto_converge() const;
 
     boost::asio::io_context& control_;
     const MigrationSettings settings_;

@@ -141,7 +141,7 @@ Result<RestoreJob::Outcome> RestoreJob::run(const std::stop_token& stop) {
     MFD_TRY(const auto blocks, match_blocks(stream, backends));
 
     progress_.total_bytes = stream.total_ram;
-    progress_.pass_pages = stream.total_ram / kPageSize;
+    progress_.set_remaining(stream.total_ram / kPageSize);
     progress_.pass = 1;
     MFD_CHECK(load_pages(file, blocks, stop));
     MFD_CHECK(file.finish());

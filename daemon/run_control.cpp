@@ -19,13 +19,22 @@ RunControl::RunControl(bool start_paused, bool incoming, Hooks hooks)
       before_finish_(status_), run_after_load_(!start_paused) {}
 
 void RunControl::start() {
+    follow();
+}
+
+// The flag never says "stopped" while somebody writes.
+void RunControl::follow() {
+    if (running())
+        flag_.set(true);
     hooks_.set_running(running());
+    if (!running())
+        flag_.set(false);
 }
 
 // Changes between running and not running, with the event that says so.
 void RunControl::go(RunStatus status) {
     status_ = status;
-    hooks_.set_running(running());
+    follow();
     hooks_.emit(running() ? "RESUME" : "STOP");
 }
 

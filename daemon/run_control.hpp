@@ -6,6 +6,7 @@
 #pragma once
 
 #include "daemon/migration_state.hpp"
+#include "daemon/run_flag.hpp"
 #include "proto/error.hpp"
 
 #include <functional>
@@ -27,6 +28,8 @@ public:
 
     [[nodiscard]] RunStatus status() const { return status_; }
     [[nodiscard]] bool running() const { return status_ == RunStatus::Running; }
+    // The same for other threads.
+    [[nodiscard]] const RunFlag& run_flag() const { return flag_; }
 
     // The commands.
     Result<void> cont();
@@ -47,8 +50,10 @@ public:
 
 private:
     void go(RunStatus status);
+    void follow();
 
     Hooks hooks_;
+    RunFlag flag_;
     RunStatus status_;
     RunStatus before_finish_; // what give_up_save() goes back to
     bool run_after_load_;     // cont or no -S: a guest saved running runs when it is loaded

@@ -124,6 +124,16 @@ void add_migration_commands(Dispatcher& dispatcher, CommandContext& context) {
         .data =
             schema::object("MigrationPassEventData", {schema::required("pass", schema::int64())}),
     });
+    dispatcher.add(EventType{
+        .name = "X_MULTIFDD_STOP_NEEDED",
+        .doc =
+            "A save of memory that another process writes can finish within downtime-limit: "
+            "that process must stop writing, then the command stop (or x-stop-eventfd) be given.",
+        .data = schema::object(
+            "XMultifddStopNeededEventData",
+            {schema::required("expected-downtime", schema::int64(), "ms"),
+             schema::required("remaining", schema::int64(), "bytes the last pass would write")}),
+    });
     add_settings(dispatcher, migration);
     add_refused_commands(dispatcher);
 

@@ -128,6 +128,16 @@ TypeRef details() {
                            optional("ram", ram(), "of a load, for which QEMU gives no numbers")});
 }
 
+TypeRef not_converging() {
+    return schema::object(
+        "XNotConverging",
+        {required("looks", schema::int64(),
+                  "looks at the dirty pages since they last became fewer"),
+         required("bandwidth", schema::int64(), "bytes of pages per second that the file takes")},
+        "The guest writes as fast as the save. Stop it, throttle it "
+        "(auto-converge), or raise downtime-limit or max-bandwidth.");
+}
+
 } // namespace
 
 TypeRef capability() {
@@ -195,6 +205,12 @@ TypeRef info() {
                            optional("downtime", schema::int64(), "ms"),
                            optional("setup-time", schema::int64(), "ms"),
                            optional("error-desc", schema::str()),
+                           optional("cpu-throttle-percentage", schema::int64(),
+                                    "while auto-converge throttles the guest"),
+                           optional("x-not-converging", not_converging(),
+                                    "only of a live save that does not come nearer to its end"),
+                           optional("x-waits-for-stop", schema::boolean(),
+                                    "true: the owner of the memory must stop now; only then"),
                            optional("x-multifd", details(), "only if it was asked for")});
 }
 
