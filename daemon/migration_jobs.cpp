@@ -166,6 +166,7 @@ void MigrationService::end_job() {
     runner_.reset();
     switchover_.reset();
     limiter_.reset();
+    stop_eventfd_.reset();
     report_.throttle_percent = 0;
     objects_.set_guest_throttle(0);
     hold_.release();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <fcntl.h>
+
 // What clients ask for. What the jobs report is in migration_jobs.cpp.
 namespace mfd {
 
@@ -190,6 +192,7 @@ Result<SaveRequest> MigrationService::make_save_request(const MigrationAddress& 
             resolve_target(fdsets_, address.path, address.offset, FileUse::Save, page_io()));
     if (parameters_.flag("x-reuse-blocks", false))
         request.target.old_blocks = OldBlocks::Reuse;
+    MFD_CHECK(watch_stop_eventfd());
     request.loaded = loaded_;
     if (loaded_)
         request.configuration = loaded_->configuration;
@@ -217,6 +220,18 @@ Result<SaveRequest> MigrationService::make_save_request(const MigrationAddress& 
                                         : detection == "legacy" ? ZeroPageDetection::Legacy
                                                                 : ZeroPageDetection::Multifd;
     return request;
+}
+
+Result<void> MigrationService::watch_stop_eventfd() {
+    const std::string path = parameters_.text("x-stop-eventfd");
+    if (path.empty())
+        return {};
+    auto eventfd = fdsets_.open(path, O_RDWR);
+    if (!eventfd.has_value())
+        return with_context("x-stop-eventfd", std::move(eventfd).error());
+    MFD_TRY(stop_eventfd_,
+            StopEventfd::watch(control_, std::move(*eventfd), [this] { run_.stop(); }));
+    return {};
 }
 
 Result<RestoreRequest> MigrationService::make_restore_request(const MigrationAddress& address) {

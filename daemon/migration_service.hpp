@@ -13,6 +13,7 @@
 #include "daemon/restore_job.hpp"
 #include "daemon/run_control.hpp"
 #include "daemon/save_job.hpp"
+#include "daemon/stop_eventfd.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <nlohmann/json.hpp>
@@ -98,6 +99,7 @@ private:
     void start_load(const MigrationAddress& address, bool exit_on_error, Reply reply);
     std::unique_ptr<JobRunner> make_runner(const char* thread_name);
     Result<SaveRequest> make_save_request(const MigrationAddress& address);
+    Result<void> watch_stop_eventfd();
     Result<RestoreRequest> make_restore_request(const MigrationAddress& address);
     void begin(JobKind kind, Reply reply);
     void finish_save(const Result<void>& result);
@@ -135,6 +137,7 @@ private:
     // What the running job uses.
     std::atomic<std::uint64_t> downtime_limit_ms_;
     std::unique_ptr<RateLimiter> limiter_;
+    std::unique_ptr<StopEventfd> stop_eventfd_;
     GuestMemory::Hold hold_;
     std::unique_ptr<JobRunner> runner_; // last: its thread is joined first
 };

@@ -52,6 +52,7 @@ const std::vector<ParameterInfo>& table() {
         {"x-sync", Bool, nullptr, "File data reach stable storage before a save is completed (default true)."},
         {"x-reuse-blocks", Bool, nullptr, "A save into an existing file writes into the blocks the file has on the disk instead of freeing them first (default false)."},
         {"x-io-engine", String, nullptr, "auto, io_uring or pwritev (default auto)."},
+        {"x-stop-eventfd", String, nullptr, "/dev/fdset/N with an eventfd (O_RDWR): during a save a write to it is a command stop. Empty: none."},
     };
     return rows;
 }
@@ -111,6 +112,11 @@ Result<void> Parameters::apply(const Json& changes, bool mapped_ram, bool zero_c
         return Error{Errc::BadArgument,
                      "Parameter 'x-io-engine' expects auto, io_uring or pwritev, not '" + engine +
                          "'"};
+
+    if (const auto path = next.value("x-stop-eventfd", std::string());
+        !path.empty() && !path.starts_with("/dev/fdset/"))
+        return Error{Errc::BadArgument,
+                     "Parameter 'x-stop-eventfd' expects /dev/fdset/N, not '" + path + "'"};
 
     const bool special = compressed(next) || tls(next);
     if (zero_copy && special)
