@@ -6,6 +6,7 @@
 #include "channels/zero_page.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 namespace mfd {
@@ -48,6 +49,7 @@ struct PageSaver::State {
     const SaveOptions options;
     Counters& counters;
     PageCacheWriter page_cache;
+    std::atomic<int> punch_refusal{0};
     ChunkCursor cursor;
     std::span<const SaveBlock> blocks; // of the pass
 };
@@ -68,13 +70,18 @@ public:
     SaveWorker(State& state, unsigned index, std::unique_ptr<IoEngine> engine)
         : state_(state), counters_(state.counters.channel(index)),
           window_(std::move(engine), counters_, state.options.limiter),
-          runs_(window_, TransferOp::Write, limits_of(state.file, state.options)) {}
+          runs_(window_, TransferOp::Write, limits_of(state.file, state.options)),
+          holes_(state.file.buffered_fd(), state.options.punch_hole, state.punch_refusal) {}
 
     Result<void> run_pass(const std::stop_token& stop) override {
         auto result = save_chunks(stop);
         // Whatever happened: nothing may be in flight when the pass is over. A failed write is what
         // others should hear of, not that it made this worker stop.
         auto drained = window_.drain();
+        if (result.has_value() && drained.has_value())
+            holes_.punch_all();
+        else
+            holes_.forget();
         return drained ? std::move(result) : std::move(drained);
     }
 
@@ -107,10 +114,10 @@ private:
         return runs_.flush(stop);
     }
 
+    // Only what has a slot already: a hole of the file stays one, and one of the guest untouched.
     Result<void> offer_clean(const SaveBlock& block, PageRun pages, const std::stop_token& stop) {
-        return for_each_extent(block.data, pages, [&](PageRun run, bool may_hold_data) {
-            return may_hold_data ? runs_.offer(run, PageSource::Guest, stop) : runs_.flush(stop);
-        });
+        const auto stored = block.present->next_set_run(pages.first, pages.end());
+        return stored == pages ? runs_.offer(pages, PageSource::Guest, stop) : runs_.flush(stop);
     }
 
     Result<void> save_dirty(const SaveBlock& block, PageRun pages, const std::stop_token& stop) {
@@ -152,15 +159,26 @@ private:
 
     Result<void> leave_out(const SaveBlock& block, PageRun run, PageSource source,
                            const std::stop_token& stop) {
+        const bool had_slot = block.present->next_set_run(run.first, run.end()).has_value();
         block.present->clear_range(run);
         bump(counters_.duplicate_pages, run.count);
-        return runs_.offer(run, source, stop);
+        if (block.dirty == nullptr || !holes_.enabled())
+            return runs_.offer(run, source, stop);
+        MFD_CHECK(runs_.flush(stop));
+        if (had_slot)
+            holes_.add(block.pages_offset + run.first * kPageSize, run.count * kPageSize);
+        if (!holes_.full())
+            return {};
+        MFD_CHECK(window_.drain());
+        holes_.punch_all();
+        return {};
     }
 
     State& state_;
     ChannelCounters& counters_;
     TransferWindow window_;
     RunBuilder runs_;
+    HolePuncher holes_; // of this pass, none of them with a write in flight when they are punched
 };
 
 PageSaver::PageSaver(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -196,6 +214,10 @@ Result<void> PageSaver::pass(std::span<const SaveBlock> blocks, const std::stop_
     state_->blocks = blocks;
     state_->cursor.reset(block_pages, state_->options.channels);
     return pool_->run_pass(stop);
+}
+
+int PageSaver::punch_refusal() const {
+    return state_->punch_refusal;
 }
 
 std::vector<ThreadInfo> PageSaver::threads() const {

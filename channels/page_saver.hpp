@@ -1,5 +1,6 @@
 // Writes the pages of RAM blocks into their slots: N workers, each with several large writes in
-// flight, without copying a page. Zero pages are left out and their bits cleared.
+// flight, without copying a page. Zero pages are left out and their bits cleared; where an earlier
+// pass stored one, its slot's blocks are given back to the file system.
 //
 // Made and called by the job thread. Pages may change while they are read (a live save): whoever
 // tracks dirty pages says so, and the next pass writes them again. A pass ends with a drain, so two
@@ -7,6 +8,7 @@
 #pragma once
 
 #include "channels/counters.hpp"
+#include "channels/hole_puncher.hpp"
 #include "channels/io_engine.hpp"
 #include "channels/migration_file.hpp"
 #include "channels/page_cache_writer.hpp"
@@ -55,6 +57,7 @@ struct SaveOptions {
     RateLimiter* limiter = nullptr;          // not owned; nullptr: none
     WriteBack write_back = WriteBack::Later; // of what goes through the page cache
     EngineFactory make_engine = mfd::make_engine;
+    HolePuncher::Punch punch_hole = mfd::punch_hole; // empty: slots keep their blocks
 };
 
 class PageSaver {
@@ -70,6 +73,9 @@ public:
     // One walk over the blocks; returns when every write has ended. After an error or a cancel
     // (Errc::Cancelled) bits and slots of this pass mean nothing, and further passes are allowed.
     Result<void> pass(std::span<const SaveBlock> blocks, const std::stop_token& stop);
+
+    // Why blocks of slots are no longer given back: an errno; 0: they are, or nobody asked for it.
+    [[nodiscard]] int punch_refusal() const;
 
     [[nodiscard]] std::vector<ThreadInfo> threads() const;
 

@@ -215,6 +215,8 @@ Result<SaveRequest> MigrationService::make_save_request(const MigrationAddress& 
     request.pages.channels = channel_count();
     request.pages.engine = engine_kind();
     request.pages.write_back = request.sync ? WriteBack::AtOnce : WriteBack::Later;
+    if (!parameters_.flag("x-punch-hole", true))
+        request.pages.punch_hole = {};
     const auto detection = parameters_.text("zero-page-detection");
     request.pages.zero_page_detection = detection == "none"     ? ZeroPageDetection::None
                                         : detection == "legacy" ? ZeroPageDetection::Legacy

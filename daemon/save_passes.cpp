@@ -118,6 +118,9 @@ Result<void> SavePasses::walk(const std::stop_token& stop) {
         return with_context(context, std::move(done).error());
     }
     MFD_CHECK(std::move(done));
+    if (const int refusal = saver_.punch_refusal();
+        std::exchange(punch_refusal_, refusal) != refusal)
+        spdlog::info("blocks of pages that became zero stay in the file: {}", errno_text(refusal));
     for (Bitmaps& bitmaps : bitmaps_)
         bitmaps.dirty.clear_range({0, bitmaps.dirty.pages()});
     return {};

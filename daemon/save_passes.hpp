@@ -63,6 +63,7 @@ private:
     std::uint64_t dirtied_pages_ = 0;       // reported since the save began
     Convergence convergence_;
     std::uint32_t throttle_ = 0; // percent, as the host was told
+    int punch_refusal_ = 0;      // as the log has it
     struct {                     // as of the last measure()
         Clock::time_point at;
         std::uint64_t normal_pages = 0;

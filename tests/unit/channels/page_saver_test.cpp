@@ -7,9 +7,14 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <atomic>
+#include <cerrno>
 #include <cstring>
+#include <memory>
 #include <random>
 #include <vector>
+
+#include <sys/stat.h>
 
 using mfd::kPageSize;
 using mfd::PageBitmap;
@@ -149,6 +154,106 @@ TEST_CASE("later passes write what is dirty and clear the bits of pages that bec
             CHECK(wrong_pages(*memories[block], *present[block], path, blocks[block].pages_offset,
                               ZeroPageDetection::Multifd) == 0);
     }
+}
+
+namespace {
+
+// A memory of data pages, saved once, of which all but every tenth page have become zero since.
+struct Emptied {
+    explicit Emptied(const mfd::test::JobWay& way)
+        : file(mfd::test::open_job_file(path, mfd::FileUse::Save, way.page_io)),
+          counters(way.channels) {
+        memory.fill({0, kPages}, random);
+    }
+    void save_twice(const mfd::SaveOptions& options) {
+        saver = mfd::PageSaver::start(file, options, counters).value();
+        std::vector<SaveBlock> blocks{
+            {"m0", memory.base(), memory.bytes(), kPagesOffset, &present}};
+        REQUIRE(saver->pass(blocks, {}).has_value());
+        blocks_before = blocks_of_file();
+        for (std::uint64_t page = 0; page < kPages; ++page)
+            if (page % 10 != 0)
+                memory.clear({page, 1});
+        dirty.set_range({0, kPages});
+        blocks[0].dirty = &dirty;
+        REQUIRE(saver->pass(blocks, {}).has_value());
+    }
+    [[nodiscard]] std::uint64_t blocks_of_file() const {
+        struct stat info {};
+        REQUIRE(::fstat(file.buffered_fd().get(), &info) == 0);
+        return static_cast<std::uint64_t>(info.st_blocks);
+    }
+    [[nodiscard]] std::uint64_t wrong() {
+        return wrong_pages(memory, present, path, kPagesOffset, ZeroPageDetection::Multifd);
+    }
+
+    static constexpr std::uint64_t kPages = 3000;
+    std::mt19937_64 random{13};
+    GuestMemory memory{kPages};
+    PageBitmap present{kPages};
+    PageBitmap dirty{kPages};
+    const TempFile path;
+    const mfd::MigrationFile file;
+    mfd::Counters counters;
+    std::unique_ptr<mfd::PageSaver> saver; // last: it uses the rest
+    std::uint64_t blocks_before = 0;
+};
+
+} // namespace
+
+TEST_CASE("slots of pages that became zero are given back, and the file keeps its length",
+          "[page_saver]") {
+    const auto way = mfd::test::any_way();
+    Emptied emptied(way);
+    emptied.save_twice(options_of(way));
+    CHECK(emptied.wrong() == 0);
+    CHECK(emptied.saver->punch_refusal() == 0);
+    CHECK(emptied.blocks_of_file() * 5 < emptied.blocks_before);
+    CHECK(emptied.file.size_bytes().value() == kPagesOffset + emptied.memory.bytes());
+}
+
+TEST_CASE("holes are punched in whole runs, and only where a page was stored before",
+          "[page_saver]") {
+    const auto way = mfd::test::any_way();
+    Emptied emptied(way);
+    std::atomic<std::uint64_t> punched_bytes = 0;
+    std::atomic<std::uint64_t> punches = 0;
+    auto options = options_of(way);
+    options.punch_hole = [&](mfd::FdRef, std::uint64_t, std::uint64_t bytes) {
+        punched_bytes += bytes;
+        ++punches;
+        return 0;
+    };
+    emptied.save_twice(options);
+    CHECK(punches <= Emptied::kPages / 10 + 6); // a run that chunks divide is punched in two parts
+    CHECK(punched_bytes == Emptied::kPages / 10 * 9 * kPageSize);
+}
+
+TEST_CASE("a file system that cannot punch is asked once by each worker at most, and nothing fails",
+          "[page_saver]") {
+    const auto way = mfd::test::any_way();
+    Emptied emptied(way);
+    std::atomic<unsigned> asked = 0;
+    auto options = options_of(way);
+    options.punch_hole = [&](mfd::FdRef, std::uint64_t, std::uint64_t) {
+        ++asked;
+        return EOPNOTSUPP;
+    };
+    emptied.save_twice(options);
+    CHECK(emptied.wrong() == 0);
+    CHECK(emptied.saver->punch_refusal() == EOPNOTSUPP);
+    CHECK(asked >= 1);
+    CHECK(asked <= way.channels);
+}
+
+TEST_CASE("without punching the slots keep their blocks", "[page_saver]") {
+    const auto way = mfd::test::any_way();
+    Emptied emptied(way);
+    auto options = options_of(way);
+    options.punch_hole = {};
+    emptied.save_twice(options);
+    CHECK(emptied.wrong() == 0);
+    CHECK(emptied.blocks_of_file() >= emptied.blocks_before);
 }
 
 TEST_CASE("a pass over nothing dirty writes nothing", "[page_saver]") {

@@ -1,0 +1,34 @@
+#include "channels/hole_puncher.hpp"
+
+#include <cerrno>
+
+#include <fcntl.h>
+
+namespace mfd {
+
+int punch_hole(FdRef file, std::uint64_t offset, std::uint64_t bytes) {
+    while (::fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                       static_cast<off_t>(offset), static_cast<off_t>(bytes)) != 0)
+        if (errno != EINTR)
+            return errno;
+    return 0;
+}
+
+void HolePuncher::add(std::uint64_t offset, std::uint64_t bytes) {
+    if (!runs_.empty() && runs_.back().offset + runs_.back().bytes == offset)
+        runs_.back().bytes += bytes;
+    else
+        runs_.push_back({offset, bytes});
+}
+
+void HolePuncher::punch_all() {
+    for (const Run& run : std::exchange(runs_, {})) {
+        if (!enabled())
+            return;
+        int none = 0;
+        if (const int refused = punch_(file_, run.offset, run.bytes); refused != 0)
+            refusal_.compare_exchange_strong(none, refused);
+    }
+}
+
+} // namespace mfd
