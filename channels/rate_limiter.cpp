@@ -1,50 +1,43 @@
 #include "channels/rate_limiter.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 namespace mfd {
 
 namespace {
-// What may be moved at once after a pause: enough that a disk is not kept waiting, little enough
-// that the rate holds within a tenth of a second.
-constexpr double kBurstSeconds = 0.1;
 // Never wait longer without a look at the clock, so that a tiny rate cannot overflow a time point.
-constexpr double kLongestWaitSeconds = 60;
+constexpr TokenBucket::Seconds kLongestWait{60};
 } // namespace
 
-void RateLimiter::refill(Clock::time_point now) {
-    const std::chrono::duration<double> passed = now - refilled_;
-    const double rate = static_cast<double>(rate_);
-    tokens_ = std::min(tokens_ + rate * passed.count(), rate * kBurstSeconds);
-    refilled_ = now;
-}
-
 void RateLimiter::set_rate(std::uint64_t bytes_per_second) {
-    MutexLock lock(mu_);
-    refill(Clock::now());
-    rate_ = bytes_per_second;
-    tokens_ = 0; // debts and savings of the old rate mean nothing under the new one
-    limited_.store(bytes_per_second != 0, std::memory_order_relaxed);
+    const MutexLock lock(mu_);
+    // A new bucket: debts and savings of the old rate mean nothing under the new one.
+    bucket_.reset();
+    if (bytes_per_second != 0)
+        bucket_.emplace(bytes_per_second, Clock::now());
+    transfer_bytes_.store(bucket_ ? bucket_->transfer_bytes() : kUnlimited,
+                          std::memory_order_relaxed);
+    ++changes_;
     changed_.notify_all();
 }
 
 bool RateLimiter::acquire(std::uint64_t bytes, const std::stop_token& stop) {
-    if (!limited_.load(std::memory_order_relaxed))
+    if (transfer_bytes() == kUnlimited) // saves the lock
         return !stop.stop_requested();
-    MutexLock lock(mu_);
+    const MutexLock lock(mu_);
     while (!stop.stop_requested()) {
-        if (rate_ == 0)
+        if (!bucket_)
             return true;
-        refill(Clock::now());
-        if (tokens_ >= 0) {
-            tokens_ -= static_cast<double>(bytes);
+        const auto now = Clock::now();
+        const auto wait = std::min(bucket_->take(bytes, now), kLongestWait);
+        if (wait <= wait.zero())
             return true;
-        }
-        const double seconds = std::min(-tokens_ / static_cast<double>(rate_), kLongestWaitSeconds);
-        const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                              std::chrono::duration<double>(seconds));
-        const std::uint64_t rate = rate_;
-        changed_.wait_until(mu_, stop, until, [&]() MFD_REQUIRES(mu_) { return rate_ != rate; });
+        // Rounded up, since a wake-up that comes a nanosecond early would only sleep once more.
+        const auto until = now + std::chrono::ceil<Clock::duration>(wait);
+        const std::uint64_t changes = changes_;
+        changed_.wait_until(mu_, stop, until,
+                            [&]() MFD_REQUIRES(mu_) { return changes_ != changes; });
     }
     return false;
 }

@@ -1,11 +1,12 @@
-// A token bucket that all channels of a job draw from. Any thread; the rate may change at any time.
+// The rate that all channels of a job share. Any thread; the rate may change at any time.
 #pragma once
 
 #include "channels/mutex.hpp"
+#include "channels/token_bucket.hpp"
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <stop_token>
 
 namespace mfd {
@@ -13,8 +14,7 @@ namespace mfd {
 class RateLimiter {
 public:
     // Bytes per second; 0 means no limit.
-    explicit RateLimiter(std::uint64_t bytes_per_second)
-        : limited_(bytes_per_second != 0), rate_(bytes_per_second) {}
+    explicit RateLimiter(std::uint64_t bytes_per_second) { set_rate(bytes_per_second); }
 
     // Takes effect at once, also for those who wait.
     void set_rate(std::uint64_t bytes_per_second) MFD_EXCLUDES(mu_);
@@ -22,16 +22,20 @@ public:
     // Waits until `bytes` may be moved; they may exceed what a second allows. False if stopped.
     [[nodiscard]] bool acquire(std::uint64_t bytes, const std::stop_token& stop) MFD_EXCLUDES(mu_);
 
-private:
-    using Clock = std::chrono::steady_clock;
-    void refill(Clock::time_point now) MFD_REQUIRES(mu_);
+    // The largest transfer that keeps the rate even; 2^64 - 1 without a limit.
+    [[nodiscard]] std::uint64_t transfer_bytes() const {
+        return transfer_bytes_.load(std::memory_order_relaxed);
+    }
 
-    std::atomic<bool> limited_; // saves the lock where there is no limit
+private:
+    using Clock = TokenBucket::Clock;
+    static constexpr std::uint64_t kUnlimited = ~std::uint64_t{0};
+
+    std::atomic<std::uint64_t> transfer_bytes_{kUnlimited};
     Mutex mu_;
     CondVar changed_;
-    std::uint64_t rate_ MFD_GUARDED_BY(mu_);
-    double tokens_ MFD_GUARDED_BY(mu_) = 0; // below zero: bytes on credit that time must pay
-    Clock::time_point refilled_ MFD_GUARDED_BY(mu_) = Clock::now();
+    std::optional<TokenBucket> bucket_ MFD_GUARDED_BY(mu_); // nothing: no limit
+    std::uint64_t changes_ MFD_GUARDED_BY(mu_) = 0;
 };
 
 } // namespace mfd

@@ -29,7 +29,7 @@ Result<void> RunBuilder::add(PageRun run, PageSource source, const std::stop_tok
     if (begin_ != end_ && run.first != end_ + gap_pages_)
         MFD_CHECK(flush(stop));
     if (begin_ == end_)
-        begin_ = end_ = run.first;
+        begin_transfer(run.first);
     for (const Piece& piece : gap_)
         MFD_CHECK(append(piece, stop));
     gap_.clear();
@@ -48,6 +48,15 @@ Result<void> RunBuilder::offer(PageRun run, PageSource source, const std::stop_t
     return {};
 }
 
+// The rate may change at any time, but not the size of a transfer that has begun.
+void RunBuilder::begin_transfer(std::uint64_t page) {
+    const std::uint64_t unit = limits_.direct ? limits_.direct->offset_bytes : kPageSize;
+    largest_bytes_ =
+        std::clamp<std::uint64_t>(window_.transfer_bytes(), unit, limits_.transfer_bytes);
+    largest_bytes_ -= largest_bytes_ % kPageSize;
+    begin_ = end_ = page;
+}
+
 void RunBuilder::append_part(std::byte* base, std::uint64_t bytes) {
     auto& parts = window_.next_parts();
     if (!parts.empty() &&
@@ -62,7 +71,7 @@ Result<void> RunBuilder::append(Piece piece, const std::stop_token& stop) {
     while (piece.run.count != 0) {
         // A transfer that was cut ends on the device's unit, so that the next begins on it.
         const std::uint64_t start = file_offset(begin_);
-        const std::uint64_t full_end = (start + limits_.transfer_bytes) / unit * unit;
+        const std::uint64_t full_end = (start + largest_bytes_) / unit * unit;
         const std::uint64_t at = file_offset(piece.run.first);
         const std::uint64_t room = full_end - at;
         std::uint64_t bytes = std::min(piece.run.count * kPageSize, room);
@@ -75,8 +84,10 @@ Result<void> RunBuilder::append(Piece piece, const std::stop_token& stop) {
         piece.run.first += bytes / kPageSize;
         piece.run.count -= bytes / kPageSize;
         end_ = piece.run.first;
-        if (file_offset(end_) == full_end || window_.next_parts().size() == IOV_MAX)
+        if (file_offset(end_) == full_end || window_.next_parts().size() == IOV_MAX) {
             MFD_CHECK(send(stop));
+            begin_transfer(end_);
+        }
     }
     return {};
 }

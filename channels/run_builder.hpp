@@ -25,7 +25,7 @@ namespace mfd {
 enum class PageSource : std::uint8_t { Guest, StandIn };
 
 struct RunLimits {
-    std::size_t transfer_bytes = 0;        // a multiple of the page size
+    std::size_t transfer_bytes = 0;        // a multiple of the page size; less if the rate is low
     std::size_t bridge_bytes = 0;          // longest gap that is moved along
     std::optional<DirectAlignment> direct; // nothing: all goes through the buffered descriptor
     std::span<std::byte> stand_in;         // a multiple of the page size, aligned for direct I/O
@@ -57,6 +57,7 @@ private:
     };
     Result<void> append(Piece piece, const std::stop_token& stop);
     void append_part(std::byte* base, std::uint64_t bytes);
+    void begin_transfer(std::uint64_t page);
     [[nodiscard]] std::uint64_t file_offset(std::uint64_t page) const;
     Result<void> send(const std::stop_token& stop);
     Result<void> send_split(std::uint64_t first, std::uint64_t core_first, std::uint64_t core_last,
@@ -68,7 +69,8 @@ private:
     RunTarget target_;
     bool direct_ = false; // this block's memory is aligned well enough
 
-    std::uint64_t begin_ = 0; // pages [begin_, end_) are in window_.next_parts()
+    std::uint64_t largest_bytes_ = 0; // of the transfer being put together
+    std::uint64_t begin_ = 0;         // pages [begin_, end_) are in window_.next_parts()
     std::uint64_t end_ = 0;
     std::vector<Piece> gap_; // offered pages from end_ on
     std::uint64_t gap_pages_ = 0;

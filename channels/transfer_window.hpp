@@ -35,6 +35,11 @@ public:
     // Waits for what is in flight: its memory belongs to the kernel until then.
     ~TransferWindow() = default;
 
+    // The largest transfer that suits the rate now; may be less than a page.
+    [[nodiscard]] std::uint64_t transfer_bytes() const {
+        return limiter_ != nullptr ? limiter_->transfer_bytes() : ~std::uint64_t{0};
+    }
+
     // An empty vector to put the parts of the next transfer in; its capacity is kept. The same one
     // until start() takes it.
     [[nodiscard]] std::vector<iovec>& next_parts() { return slots_[next_].parts; }

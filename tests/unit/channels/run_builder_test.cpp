@@ -21,10 +21,11 @@ namespace {
 
 // A builder over an engine that records. Memory is never touched, so any address will do.
 struct Fixture {
-    explicit Fixture(mfd::RunLimits limits, std::uint64_t pages_offset = 1 << 20)
+    explicit Fixture(mfd::RunLimits limits, std::uint64_t pages_offset = 1 << 20,
+                     mfd::RateLimiter* limiter = nullptr)
         : window(std::make_unique<ScriptedEngine>(
                      2, [](const Recorded&) { return 0; }, &record),
-                 counters.channel(0), nullptr),
+                 counters.channel(0), limiter),
           runs(window, TransferOp::Write, limits) {
         runs.set_target({{&name, pages_offset}, base});
     }
@@ -114,6 +115,34 @@ TEST_CASE("long runs are cut at the transfer size", "[run_builder]") {
     f.add(1, 40);
     f.finish();
     CHECK(f.written() == std::vector<PageRun>{{1, 16}, {17, 16}, {33, 8}});
+}
+
+TEST_CASE("at a low rate transfers are cut to a fiftieth of a second", "[run_builder]") {
+    // 4 pages and a bit; the debt of the first transfer is paid within the test's time.
+    mfd::RateLimiter limiter(4 * kPageSize * 50 + 50);
+    Fixture f(limits(16, 8), 1 << 20, &limiter);
+    f.add(1, 6);
+    f.finish();
+    CHECK(f.written() == std::vector<PageRun>{{1, 4}, {5, 2}});
+}
+
+TEST_CASE("however low the rate, a transfer has a page", "[run_builder]") {
+    mfd::RateLimiter limiter(1);
+    Fixture f(limits(16, 8), 1 << 20, &limiter);
+    f.add(1, 1);
+    f.finish();
+    CHECK(f.written() == std::vector<PageRun>{{1, 1}});
+}
+
+TEST_CASE("a transfer that has begun keeps its size when the rate changes", "[run_builder]") {
+    mfd::RateLimiter limiter(0);
+    Fixture f(limits(16, 8), 1 << 20, &limiter);
+    f.add(1, 8);
+    limiter.set_rate(1);
+    f.add(9, 8);
+    limiter.set_rate(0);
+    f.finish();
+    CHECK(f.written() == std::vector<PageRun>{{1, 16}});
 }
 
 TEST_CASE("stand-ins never point into the guest's memory", "[run_builder]") {
