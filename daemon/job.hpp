@@ -14,6 +14,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -37,6 +38,9 @@ public:
     // Waits until the guest stands still and the save may finish. The run state to save, or
     // Errc::Cancelled.
     virtual Result<RunStatus> switchover(const std::stop_token& stop) = 0;
+    // What may take long to be destroyed, and uses nothing of the guest: the job's thread does that
+    // after it told its result. The next job begins after it.
+    virtual void leave_behind(std::shared_ptr<void> rest) = 0;
     // Waits for the guest's RAM blocks, which stay alive and in place while the job runs. Blocks
     // that are `listed` in a file and missing in the guest are made if the daemon was told so.
     virtual Result<std::vector<MemoryBackend*>> guest_blocks(const std::vector<BlockSpec>& listed,

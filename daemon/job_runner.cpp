@@ -32,6 +32,11 @@ void JobRunner::stop_needed() {
     post([this] { listener_.job_needs_stop(); });
 }
 
+void JobRunner::leave_behind(std::shared_ptr<void> rest) {
+    busy_with_rest_ = rest != nullptr;
+    left_behind_ = std::move(rest);
+}
+
 Result<RunStatus> JobRunner::switchover(const std::stop_token& stop) {
     const Answer<RunStatus> answer;
     post([this, answer] { listener_.job_wants_switchover(answer); });

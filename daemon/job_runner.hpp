@@ -71,7 +71,8 @@ public:
           alive_(std::make_shared<bool>(true)) {}
     ~JobRunner() override;
 
-    // Starts the thread. `work` runs on it, `done` afterwards on the control thread, last of all.
+    // Starts the thread. `work` runs on it, `done` afterwards on the control thread. It waits
+    // for the thread when it is destroyed.
     template <class Outcome>
     void run(std::function<Result<Outcome>(JobHost&, const std::stop_token&)> work,
              std::function<void(Result<Outcome>)> done) {
@@ -80,10 +81,14 @@ public:
                 name_this_thread();
                 auto result = std::make_shared<Result<Outcome>>(work(*this, stop));
                 post([done, result] { done(std::move(*result)); });
+                left_behind_.reset();
+                busy_with_rest_ = false;
             });
     }
     // The job's own thread, once it runs.
     [[nodiscard]] ThreadInfo thread() const { return {thread_name_, tid_}; }
+    // After `done`: destroying the runner may take long.
+    [[nodiscard]] bool busy_with_rest() const { return busy_with_rest_; }
     // Asks the work to end; it goes on to `done`.
     void cancel() { thread_.request_stop(); }
 
@@ -93,6 +98,7 @@ public:
     void throttle(std::uint32_t percent) override;
     void stop_needed() override;
     Result<RunStatus> switchover(const std::stop_token& stop) override;
+    void leave_behind(std::shared_ptr<void> rest) override;
     Result<std::vector<MemoryBackend*>> guest_blocks(const std::vector<BlockSpec>& listed,
                                                      const std::stop_token& stop) override;
 
@@ -113,6 +119,8 @@ private:
     const std::string thread_name_;
     std::atomic<pid_t> tid_{0};
     std::shared_ptr<bool> alive_;
+    std::shared_ptr<void> left_behind_; // of the job's thread
+    std::atomic<bool> busy_with_rest_{false};
     std::jthread thread_; // last: joined before the rest is gone
 };
 

@@ -12,6 +12,7 @@ namespace mfd {
 using Clock = JobReport::Clock;
 
 void MigrationService::begin(JobKind kind, Reply reply) {
+    runner_.reset(); // so that the memory is free to be tracked
     report_ = JobReport{};
     report_.kind = kind;
     report_.progress = std::make_shared<JobProgress>(channel_count());
@@ -160,10 +161,12 @@ void MigrationService::finish_load(Result<RestoreJob::Outcome> result, bool exit
         std::exchange(after_job_, {})();
 }
 
-// The job is over, whichever way: nothing of it stays.
+// The job is over, whichever way: nothing of it stays, but for a thread that still clears away what
+// takes long.
 void MigrationService::end_job() {
     report_.ended = Clock::now();
-    runner_.reset();
+    if (runner_ && !runner_->busy_with_rest())
+        runner_.reset();
     switchover_.reset();
     limiter_.reset();
     stop_eventfd_.reset();

@@ -301,7 +301,7 @@ Json MigrationService::query(bool details) const {
 }
 
 std::vector<ThreadInfo> MigrationService::threads() const {
-    if (runner_ == nullptr)
+    if (!busy() || runner_ == nullptr)
         return {};
     std::vector<ThreadInfo> threads = {runner_->thread()};
     const auto workers = report_.progress->threads();

@@ -36,8 +36,11 @@ SavePasses::SavePasses(const SaveRequest& request, const StreamPlan& plan, Migra
 Result<RunStatus> SavePasses::run(const std::stop_token& stop) {
     auto saved_status = all_passes(stop);
     if (tracker_)
-        if (auto stopped = tracker_->stop(); saved_status.has_value() && !stopped.has_value())
-            return std::move(stopped).error();
+        tracker_->stop();
+    // The guest stands still, so what the kernel takes to end its part should not be waited for.
+    if (saved_status.has_value())
+        host_.leave_behind(std::move(tracker_));
+    tracker_.reset();
     return saved_status;
 }
 

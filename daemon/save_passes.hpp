@@ -23,8 +23,8 @@ public:
     SavePasses(const SaveRequest& request, const StreamPlan& plan, MigrationFile& file,
                PageSaver& saver, JobHost& host, JobProgress& progress);
 
-    // Returns with the guest stopped, its memory in the file and its tracking ended: the run state
-    // to save. Any error leaves nothing tracked.
+    // Returns with the guest stopped and its memory in the file: the run state to save. Tracking
+    // has ended, or will when the job is over.
     Result<RunStatus> run(const std::stop_token& stop);
 
     // Which pages of the plan's block are in the file.

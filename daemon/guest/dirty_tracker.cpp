@@ -21,7 +21,7 @@ public:
     Result<std::uint64_t> collect(const MemoryBackend& /*block*/, PageBitmap& /*into*/) override {
         return std::uint64_t{0};
     }
-    Result<void> stop() override { return {}; }
+    void stop() override {}
 };
 
 class LiveTracker final : public DirtyTracker {
@@ -42,9 +42,10 @@ public:
     Result<void> start() override {
         if (started_)
             return Error{Errc::WrongState, "start tracking of dirty pages: it has started already"};
+        protection_.reset();
         auto started = start_all();
-        if (!started.has_value()) // its own error is the one to tell
-            static_cast<void>(stop().has_value());
+        if (!started.has_value())
+            protection_.reset();
         return started;
     }
 
@@ -69,13 +70,10 @@ public:
         return std::uint64_t{0};
     }
 
-    Result<void> stop() override {
+    void stop() override {
         started_ = false;
-        if (!protection_)
-            return {};
-        auto stopped = protection_->stop();
-        protection_.reset();
-        return stopped;
+        if (protection_)
+            protection_->stop();
     }
 
 private:
@@ -101,7 +99,7 @@ private:
     }
 
     std::vector<Tracked> tracked_;
-    std::optional<WriteProtection> protection_; // while started, if a block needs it
+    std::optional<WriteProtection> protection_; // since the last start, if a block needs it
     bool started_ = false;
 };
 

@@ -3,7 +3,8 @@
 //   shared log  memory written by another process, which logs its writes into a shared bitmap
 //   none        a stopped guest: nothing is ever dirty
 // A tracker is made, used and destroyed by the job thread; collect() may be called for different
-// blocks from different threads. It borrows the blocks, which a GuestMemory::Hold keeps alive.
+// blocks from different threads. It borrows the blocks from start() to stop(), while a
+// GuestMemory::Hold keeps them alive.
 #pragma once
 
 #include "daemon/guest/memory_backend.hpp"
@@ -27,7 +28,7 @@ public:
     DirtyTracker() = default;
     DirtyTracker(const DirtyTracker&) = delete;
     DirtyTracker& operator=(const DirtyTracker&) = delete;
-    // Stops if stop() was not called.
+    // Stops if stop() was not called, and waits for the kernel to let go of the memory.
     virtual ~DirtyTracker() = default;
 
     [[nodiscard]] virtual TrackingSource source(const MemoryBackend& block) const = 0;
@@ -39,8 +40,10 @@ public:
     // reported by this one or the next, never lost.
     [[nodiscard]] virtual Result<std::uint64_t> collect(const MemoryBackend& block,
                                                         PageBitmap& into) = 0;
-    // Ends tracking; safe to call twice, and without start().
-    [[nodiscard]] virtual Result<void> stop() = 0;
+    // Ends tracking and the use of the blocks; safe to call twice, and without start(). The kernel
+    // lets go of the memory when the tracker is destroyed or started again: that may take long
+    // (40 ms per GiB), and until then no other tracker can have it.
+    virtual void stop() = 0;
 };
 
 struct TrackingSupport {

@@ -22,7 +22,7 @@ using linux_abi::PmScanArg;
 
 constexpr std::uint64_t kNeededFeatures =
     UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_WP_ASYNC;
-// The address space is locked for the time of one such call, so it must not take long.
+// A signal waits for the end of such a call, so it must not take long.
 constexpr std::uint64_t kProtectStep = std::uint64_t{1} << 30;
 constexpr std::size_t kRegionsPerCall = 1024; // 24 KiB of buffer
 
@@ -94,23 +94,6 @@ Error failed(const char* what, const MemoryBackend& block, int sys) {
     return make_sys_error(std::string(what) + " of block " + block.block_name(), sys);
 }
 
-Result<void> protect(FdRef uffd, const MemoryBackend& block, std::uint64_t start,
-                     std::uint64_t length) {
-    while (length > 0) {
-        uffdio_writeprotect request{};
-        request.range = {start, std::min(length, kProtectStep)};
-        request.mode = UFFDIO_WRITEPROTECT_MODE_WP;
-        if (::ioctl(uffd.get(), UFFDIO_WRITEPROTECT, &request) != 0) {
-            if (errno == EAGAIN || errno == EINTR)
-                continue;
-            return failed("write-protect memory", block, errno);
-        }
-        start += request.range.len;
-        length -= request.range.len;
-    }
-    return {};
-}
-
 } // namespace
 
 Result<void> WriteProtection::probe() {
@@ -131,8 +114,31 @@ Result<WriteProtection> WriteProtection::open() {
 }
 
 WriteProtection::~WriteProtection() {
-    if (uffd_.valid())
-        static_cast<void>(stop().has_value());
+    stop();
+}
+
+// By a scan that reports nothing: UFFDIO_WRITEPROTECT does the same, but looks at the page behind
+// every entry (measured per GiB of shared memory: 7 ms against 30 to 80).
+Result<void> WriteProtection::protect(const MemoryBackend& block, std::uint64_t start,
+                                      std::uint64_t length) const {
+    const std::uint64_t end = start + length;
+    PmScanArg arg{};
+    arg.size = sizeof(arg);
+    arg.flags = linux_abi::kScanWpMatching | linux_abi::kScanCheckWpAsync;
+    arg.category_mask = linux_abi::kPageWritten; // what is not protected yet
+    arg.start = start;
+    while (arg.start < end) {
+        arg.end = std::min(end, arg.start + kProtectStep);
+        if (::ioctl(pagemap_.get(), linux_abi::kPagemapScan, &arg) < 0) {
+            if (errno == EINTR)
+                continue;
+            return failed("write-protect memory", block, errno);
+        }
+        if (arg.walk_end <= arg.start)
+            return failed("write-protect memory", block, EPROTO); // this loop would never end
+        arg.start = arg.walk_end;
+    }
+    return {};
 }
 
 Result<void> WriteProtection::start(const MemoryBackend& block) {
@@ -152,12 +158,12 @@ Result<void> WriteProtection::start(const MemoryBackend& block) {
     }
     blocks_.push_back(&block);
     if (!anonymous)
-        return protect(uffd_.ref(), block, request.range.start, request.range.len);
+        return protect(block, request.range.start, request.range.len);
 
     // A page that appears after this look is not protected, that is, counts as written.
     MFD_TRY(const auto extents, block.data_extents());
     for (const ByteExtent& extent : extents)
-        MFD_CHECK(protect(uffd_.ref(), block, request.range.start + extent.offset, extent.length));
+        MFD_CHECK(protect(block, request.range.start + extent.offset, extent.length));
     return {};
 }
 
@@ -205,16 +211,10 @@ Result<std::uint64_t> WriteProtection::take_written(const MemoryBackend& block,
     return written;
 }
 
-Result<void> WriteProtection::stop() {
-    Result<void> result;
-    for (const MemoryBackend* block : std::exchange(blocks_, {})) {
-        uffdio_range range = range_of(*block);
-        if (::ioctl(uffd_.get(), UFFDIO_UNREGISTER, &range) != 0)
-            result = failed("end tracking of memory", *block, errno);
+void WriteProtection::stop() {
+    for (const MemoryBackend* block : std::exchange(blocks_, {}))
         if (block->kind() == MemoryKind::Anonymous)
             static_cast<void>(::madvise(block->memory().data(), block->size(), MADV_HUGEPAGE));
-    }
-    return result;
 }
 
 } // namespace mfd

@@ -10,8 +10,9 @@ from mfdtest import migrate, process, ram, runner, stream
 from mfdtest.qmp import QmpError, wait_until
 
 SIZE = 64 << 20
-#: A guest that writes without pause never leaves nothing to do, so such a save goes on and on.
-NEVER = {"downtime-limit": 0}
+#: A guest that writes without pause never leaves nothing to do, so such a save goes on and on. The
+#: bandwidth is there to give it the time to write.
+NEVER = {"downtime-limit": 0, "max-bandwidth": 4 * SIZE}
 #: The first look at the dirty pages is the last.
 AT_ONCE = {"downtime-limit": 2000000}
 
@@ -68,6 +69,7 @@ class EmulatedGuest(LiveTest):
         workload = "x-guest-workload,id=load,memdev=ram,pattern=" + pattern
         daemon = process.multifdd([self.memory], extra=["-object", workload], paused=False)
         self.qmp = self.enter(daemon).connect()
+        wait_until(lambda: self.workload("pages-written") > SIZE // ram.PAGE, "the RAM has content")
 
     def workload(self, name):
         return self.qmp.call("qom-get", {"path": "load", "property": name})

@@ -83,7 +83,7 @@ TEST_CASE("exactly the written pages are found, in every kind of memory", "[trac
         CHECK(collect(*track, *block) == written);
         CHECK(collect(*track, *block).empty());
     }
-    REQUIRE(track->stop().has_value());
+    track->stop();
 }
 
 TEST_CASE("pages never touched before are found when they are first written", "[tracking]") {
@@ -175,20 +175,20 @@ TEST_CASE("a tracker starts anew after it was stopped, and leaves nothing behind
     CAPTURE(option);
     const auto block = backend(option);
     write_byte(*block, 1);
-    const auto track = tracker(*block);
-    REQUIRE(track->stop().has_value());
+    auto track = tracker(*block);
+    track->stop();
     for (int round = 0; round < 3; ++round) {
         REQUIRE(track->start().has_value());
         CHECK(track->start().has_error());
         write_byte(*block, 2);
         CHECK(collect(*track, *block) == std::vector<std::uint64_t>{2});
         write_byte(*block, 3);
-        REQUIRE(track->stop().has_value());
-        REQUIRE(track->stop().has_value());
+        track->stop();
+        track->stop();
         PageBitmap dirty(kPages);
         CHECK(track->collect(*block, dirty).has_error());
     }
-    // Another tracker can register the memory at once.
+    track.reset();
     const auto second = tracker(*block);
     REQUIRE(second->start().has_value());
     CHECK(collect(*second, *block).empty());
