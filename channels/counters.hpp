@@ -57,6 +57,7 @@ public:
         return sum(&ChannelCounters::duplicate_pages);
     }
     [[nodiscard]] std::uint64_t bytes() const { return sum(&ChannelCounters::bytes); }
+    [[nodiscard]] std::uint64_t transfers() const { return sum(&ChannelCounters::transfers); }
 
 private:
     [[nodiscard]] std::uint64_t sum(std::atomic<std::uint64_t> ChannelCounters::*member) const;

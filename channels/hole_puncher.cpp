@@ -1,6 +1,8 @@
 #include "channels/hole_puncher.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <functional>
 
 #include <fcntl.h>
 
@@ -21,14 +23,26 @@ void HolePuncher::add(std::uint64_t offset, std::uint64_t bytes) {
         runs_.push_back({offset, bytes});
 }
 
-void HolePuncher::punch_all() {
-    for (const Run& run : std::exchange(runs_, {})) {
-        if (!enabled())
-            return;
+void HolePuncher::begin_pass() {
+    pass_began_ = Clock::now();
+    spent_ = {};
+    runs_.clear();
+}
+
+void HolePuncher::punch_collected() {
+    std::ranges::stable_sort(runs_, std::ranges::greater(), &Run::bytes);
+    auto before = Clock::now();
+    for (const Run& run : runs_) {
+        if (!enabled() || spent_ * 100 > (before - pass_began_) * percent_)
+            break;
         int none = 0;
         if (const int refused = punch_(file_, run.offset, run.bytes); refused != 0)
             refusal_.compare_exchange_strong(none, refused);
+        const auto after = Clock::now();
+        spent_ += after - before;
+        before = after;
     }
+    runs_.clear();
 }
 
 } // namespace mfd

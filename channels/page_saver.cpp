@@ -71,17 +71,17 @@ public:
         : state_(state), counters_(state.counters.channel(index)),
           window_(std::move(engine), counters_, state.options.limiter),
           runs_(window_, TransferOp::Write, limits_of(state.file, state.options)),
-          holes_(state.file.buffered_fd(), state.options.punch_hole, state.punch_refusal) {}
+          holes_(state.file.buffered_fd(), state.options.punch_hole, state.options.punch_percent,
+                 state.punch_refusal) {}
 
     Result<void> run_pass(const std::stop_token& stop) override {
+        holes_.begin_pass();
         auto result = save_chunks(stop);
         // Whatever happened: nothing may be in flight when the pass is over. A failed write is what
         // others should hear of, not that it made this worker stop.
         auto drained = window_.drain();
         if (result.has_value() && drained.has_value())
-            holes_.punch_all();
-        else
-            holes_.forget();
+            holes_.punch_collected();
         return drained ? std::move(result) : std::move(drained);
     }
 
@@ -170,7 +170,7 @@ private:
         if (!holes_.full())
             return {};
         MFD_CHECK(window_.drain());
-        holes_.punch_all();
+        holes_.punch_collected();
         return {};
     }
 

@@ -58,6 +58,7 @@ struct SaveOptions {
     WriteBack write_back = WriteBack::Later; // of what goes through the page cache
     EngineFactory make_engine = mfd::make_engine;
     HolePuncher::Punch punch_hole = mfd::punch_hole; // empty: slots keep their blocks
+    unsigned punch_percent = 10;                     // of a pass's time, at most
 };
 
 class PageSaver {

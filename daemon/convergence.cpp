@@ -36,6 +36,8 @@ void accumulate(LookInterval& sum, const LookInterval& interval) {
 
 void Convergence::add(const LookInterval& interval) {
     remaining_bytes_ = interval.remaining_bytes;
+    remaining_runs_ = interval.remaining_runs;
+    cost_.learn(interval.time, interval.stored_bytes, interval.transfers);
     dirty_pages_rate_ =
         static_cast<std::uint64_t>(per_second(interval.dirtied_bytes / kPageSize, interval.time));
     measure_bandwidth(interval);
@@ -58,6 +60,8 @@ void Convergence::measure_bandwidth(const LookInterval& interval) {
 }
 
 Seconds Convergence::expected_downtime(double bytes_per_second) const {
+    if (bytes_per_second == 0 && cost_.known())
+        return cost_.of(remaining_bytes_, remaining_runs_);
     const double rate = bytes_per_second != 0 ? bytes_per_second : bandwidth_;
     return Seconds(static_cast<double>(remaining_bytes_) / std::max(rate, 1.0));
 }

@@ -4,6 +4,8 @@
 // (ram.c, migration.c) but for the last. Arithmetic alone, times are given; job thread.
 #pragma once
 
+#include "daemon/pass_cost.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -23,9 +25,11 @@ struct AutoConverge {
 struct LookInterval {
     std::chrono::duration<double> time{0};
     std::uint64_t stored_bytes = 0;  // of pages written, each counted for itself
+    std::uint64_t transfers = 0;     // it took to write them
     std::uint64_t checked_bytes = 0; // of all pages of the pass, zero ones too
     std::uint64_t dirtied_bytes = 0; // by the guest
     std::uint64_t remaining_bytes = 0;
+    std::uint64_t remaining_runs = 0; // of neighbouring pages; a transfer each at most
 };
 
 class Convergence {
@@ -39,7 +43,7 @@ public:
     // Bytes of pages per second that the file takes; 0 until measured.
     [[nodiscard]] double bandwidth() const { return bandwidth_; }
     [[nodiscard]] std::uint64_t dirty_pages_per_second() const { return dirty_pages_rate_; }
-    // How long what remains will take at `bytes_per_second`, or as measured if that is 0.
+    // How long what remains will take at `bytes_per_second`, or as the passes so far tell if 0.
     [[nodiscard]] std::chrono::duration<double> expected_downtime(double bytes_per_second) const;
     // 0: not throttled (yet).
     [[nodiscard]] std::uint32_t throttle_percent() const { return throttle_percent_; }
@@ -53,9 +57,11 @@ private:
     void throttle_further();
 
     const std::optional<AutoConverge> auto_converge_;
+    PassCost cost_;
     double bandwidth_ = 0;
     std::uint64_t dirty_pages_rate_ = 0;
     std::uint64_t remaining_bytes_ = 0;
+    std::uint64_t remaining_runs_ = 0;
     std::optional<std::uint64_t> least_remaining_bytes_; // as of the last progress
     std::uint64_t looks_since_progress_ = 0;
     std::uint32_t throttle_percent_ = 0;

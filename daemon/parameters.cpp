@@ -52,7 +52,7 @@ const std::vector<ParameterInfo>& table() {
         {"x-sync", Bool, nullptr, "File data reach stable storage before a save is completed (default true)."},
         {"x-reuse-blocks", Bool, nullptr, "A save into an existing file writes into the blocks the file has on the disk instead of freeing them first (default false)."},
         {"x-io-engine", String, nullptr, "auto, io_uring or pwritev (default auto)."},
-        {"x-punch-hole", Bool, nullptr, "The file's blocks of pages that became zero in a later pass are freed (default true, where the file system can)."},
+        {"x-punch-hole", Bool, nullptr, "The file's blocks of pages that became zero in a later pass are freed, as far as a tenth of the pass's time allows (default true)."},
         {"x-stop-eventfd", String, nullptr, "/dev/fdset/N with an eventfd (O_RDWR): during a save a write to it is a command stop. Empty: none."},
     };
     return rows;

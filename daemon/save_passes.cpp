@@ -149,7 +149,7 @@ void SavePasses::begin_next_pass() {
 
 // Adds what was written since the last look to what is to be done.
 Result<void> SavePasses::look(const std::stop_token& stop) {
-    dirty_pages_ = 0;
+    dirty_pages_ = dirty_runs_ = 0;
     for (std::size_t i = 0; tracker_ && i < blocks_.size(); ++i) {
         if (stop.stop_requested())
             return cancelled();
@@ -157,6 +157,7 @@ Result<void> SavePasses::look(const std::stop_token& stop) {
                 tracker_->collect(*request_.blocks[i], bitmaps_[i].dirty));
         dirtied_pages_ += reported;
         dirty_pages_ += bitmaps_[i].dirty.count();
+        dirty_runs_ += bitmaps_[i].dirty.count_runs();
     }
     progress_.set_remaining(dirty_pages_);
     return {};
@@ -167,12 +168,15 @@ void SavePasses::measure() {
     const auto now = Clock::now();
     const std::uint64_t normal = progress_.counters.normal_pages();
     const std::uint64_t all = normal + progress_.counters.duplicate_pages();
+    const std::uint64_t transfers = progress_.counters.transfers();
     convergence_.add({.time = now - measured_.at,
                       .stored_bytes = (normal - measured_.normal_pages) * kPageSize,
+                      .transfers = transfers - measured_.transfers,
                       .checked_bytes = (all - measured_.all_pages) * kPageSize,
                       .dirtied_bytes = (dirtied_pages_ - measured_.dirtied_pages) * kPageSize,
-                      .remaining_bytes = dirty_pages_ * kPageSize});
-    measured_ = {now, normal, all, dirtied_pages_};
+                      .remaining_bytes = dirty_pages_ * kPageSize,
+                      .remaining_runs = dirty_runs_});
+    measured_ = {now, normal, all, transfers, dirtied_pages_};
 
     progress_.dirty_pages_rate = convergence_.dirty_pages_per_second();
     progress_.bandwidth = static_cast<std::uint64_t>(convergence_.bandwidth());

@@ -60,6 +60,7 @@ private:
     std::vector<SaveBlock> blocks_;
     std::unique_ptr<DirtyTracker> tracker_; // nothing: nobody writes
     std::uint64_t dirty_pages_ = 0;         // set in bitmaps_
+    std::uint64_t dirty_runs_ = 0;          // that they make up
     std::uint64_t dirtied_pages_ = 0;       // reported since the save began
     Convergence convergence_;
     std::uint32_t throttle_ = 0; // percent, as the host was told
@@ -68,6 +69,7 @@ private:
         Clock::time_point at;
         std::uint64_t normal_pages = 0;
         std::uint64_t all_pages = 0;
+        std::uint64_t transfers = 0;
         std::uint64_t dirtied_pages = 0;
     } measured_;
 };

@@ -69,6 +69,17 @@ std::uint64_t PageBitmap::count_range(PageRun run) const {
     return total;
 }
 
+std::uint64_t PageBitmap::count_runs() const {
+    std::uint64_t total = 0;
+    std::uint64_t before = 0; // the last page of the previous word, in bit 0
+    for (const std::uint64_t word : words()) {
+        const std::uint64_t begins = word & ~(word << 1 | before);
+        total += static_cast<std::uint64_t>(std::popcount(begins));
+        before = word >> (kPagesPerWord - 1);
+    }
+    return total;
+}
+
 // First page in [from, to) whose bit is `value`; `to` when there is none.
 std::uint64_t PageBitmap::find(std::uint64_t from, std::uint64_t to, bool value) const {
     for (std::uint64_t page = from; page < to;) {

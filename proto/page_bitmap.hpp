@@ -41,6 +41,9 @@ public:
     [[nodiscard]] std::uint64_t count() const;
     [[nodiscard]] std::uint64_t count_range(PageRun run) const;
 
+    // Of how many runs the set pages consist.
+    [[nodiscard]] std::uint64_t count_runs() const;
+
     // First run of set (clear) pages that begins at or after `from` and ends at or before `to`;
     // nothing when there is none.
     [[nodiscard]] std::optional<PageRun> next_set_run(std::uint64_t from, std::uint64_t to) const;

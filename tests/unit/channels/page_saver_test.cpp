@@ -158,6 +158,8 @@ TEST_CASE("later passes write what is dirty and clear the bits of pages that bec
 
 namespace {
 
+constexpr unsigned kAnyTime = 1000000; // percent
+
 // A memory of data pages, saved once, of which all but every tenth page have become zero since.
 struct Emptied {
     explicit Emptied(const mfd::test::JobWay& way)
@@ -205,7 +207,9 @@ TEST_CASE("slots of pages that became zero are given back, and the file keeps it
           "[page_saver]") {
     const auto way = mfd::test::any_way();
     Emptied emptied(way);
-    emptied.save_twice(options_of(way));
+    auto options = options_of(way);
+    options.punch_percent = kAnyTime;
+    emptied.save_twice(options);
     CHECK(emptied.wrong() == 0);
     CHECK(emptied.saver->punch_refusal() == 0);
     CHECK(emptied.blocks_of_file() * 5 < emptied.blocks_before);
@@ -219,6 +223,7 @@ TEST_CASE("holes are punched in whole runs, and only where a page was stored bef
     std::atomic<std::uint64_t> punched_bytes = 0;
     std::atomic<std::uint64_t> punches = 0;
     auto options = options_of(way);
+    options.punch_percent = kAnyTime;
     options.punch_hole = [&](mfd::FdRef, std::uint64_t, std::uint64_t bytes) {
         punched_bytes += bytes;
         ++punches;
@@ -244,6 +249,23 @@ TEST_CASE("a file system that cannot punch is asked once by each worker at most,
     CHECK(emptied.saver->punch_refusal() == EOPNOTSUPP);
     CHECK(asked >= 1);
     CHECK(asked <= way.channels);
+}
+
+TEST_CASE("where there is no time, the longest run is punched and the rest is not",
+          "[page_saver]") {
+    const auto way = mfd::test::any_way();
+    Emptied emptied(way);
+    std::atomic<unsigned> punches = 0;
+    auto options = options_of(way);
+    options.punch_percent = 0;
+    options.punch_hole = [&](mfd::FdRef, std::uint64_t, std::uint64_t bytes) {
+        punches += bytes == 9 * kPageSize ? 1 : 1000;
+        return 0;
+    };
+    emptied.save_twice(options);
+    CHECK(emptied.wrong() == 0);
+    CHECK(punches >= 1);
+    CHECK(punches <= way.channels);
 }
 
 TEST_CASE("without punching the slots keep their blocks", "[page_saver]") {

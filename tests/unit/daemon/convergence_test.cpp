@@ -15,10 +15,23 @@ namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
-// A pass over data pages.
+// A pass over data pages; what remains is a single run.
 LookInterval pass(std::chrono::duration<double> time, std::uint64_t stored,
                   std::uint64_t remaining) {
-    return {time, stored, stored, remaining, remaining};
+    return {.time = time,
+            .stored_bytes = stored,
+            .transfers = stored / kMiB,
+            .checked_bytes = stored,
+            .dirtied_bytes = remaining,
+            .remaining_bytes = remaining,
+            .remaining_runs = 1};
+}
+
+LookInterval zero_pass(std::uint64_t checked, std::uint64_t remaining) {
+    return {.time = 1s,
+            .checked_bytes = checked,
+            .dirtied_bytes = remaining,
+            .remaining_bytes = remaining};
 }
 
 long milliseconds(std::chrono::duration<double> time) {
@@ -31,7 +44,7 @@ TEST_CASE("the rest is expected to take its size at the measured bandwidth", "[c
     Convergence save({});
     save.add(pass(2s, 1000 * kMiB, 100 * kMiB));
     CHECK(save.bandwidth() == 500.0 * kMiB);
-    CHECK(milliseconds(save.expected_downtime(0)) == 200);
+    CHECK(milliseconds(save.expected_downtime(0)) == 202); // a transfer took 2 ms
     CHECK(save.dirty_pages_per_second() == 100 * 256 / 2);
 }
 
@@ -47,6 +60,37 @@ TEST_CASE("nothing left takes no time, however little was measured", "[convergen
     CHECK(milliseconds(save.expected_downtime(0)) == 0);
 }
 
+TEST_CASE("scattered pages are expected to take as long as their transfers", "[convergence]") {
+    Convergence save({});
+    auto dense = pass(1s, 1000 * kMiB, 40 * kMiB);
+    dense.remaining_runs = 10000;
+    save.add(dense);
+    CHECK(save.expected_downtime(0) > 5s); // at worst, as far as is known yet
+    auto scattered = pass(2s, 40 * kMiB, 20 * kMiB);
+    scattered.transfers = 10000;
+    scattered.remaining_runs = 5000;
+    save.add(scattered);
+    CHECK(milliseconds(save.expected_downtime(0)) == 1020);
+}
+
+TEST_CASE("a device that has become slower is expected to stay so", "[convergence]") {
+    Convergence save({});
+    save.add(pass(1s, 1000 * kMiB, 100 * kMiB));
+    const auto before = save.expected_downtime(0);
+    save.add(pass(2s, 500 * kMiB, 100 * kMiB));
+    CHECK(save.expected_downtime(0) > before * 1.9);
+    save.add(pass(1s, 1000 * kMiB, 100 * kMiB));
+    CHECK(save.expected_downtime(0) == before);
+}
+
+TEST_CASE("a pass of a few transfers says nothing about the device", "[convergence]") {
+    Convergence save({});
+    save.add(pass(1s, 1000 * kMiB, 100 * kMiB));
+    const auto before = save.expected_downtime(0);
+    save.add(pass(1s, 2 * kMiB, 100 * kMiB));
+    CHECK(save.expected_downtime(0) == before);
+}
+
 TEST_CASE("short passes are added up before they change the bandwidth", "[convergence]") {
     Convergence save({});
     save.add(pass(1s, 100 * kMiB, 10 * kMiB));
@@ -59,20 +103,20 @@ TEST_CASE("short passes are added up before they change the bandwidth", "[conver
 TEST_CASE("a pass that met only zero pages leaves the bandwidth as it was", "[convergence]") {
     Convergence save({});
     save.add(pass(1s, 100 * kMiB, 10 * kMiB));
-    save.add({1s, 0, 500 * kMiB, 10 * kMiB, 10 * kMiB});
+    save.add(zero_pass(500 * kMiB, 10 * kMiB));
     CHECK(save.bandwidth() == 100.0 * kMiB);
 }
 
 TEST_CASE("where all pages were zero so far, looking at them is the measure", "[convergence]") {
     Convergence save({});
-    save.add({1s, 0, 1000 * kMiB, 10 * kMiB, 10 * kMiB});
+    save.add(zero_pass(1000 * kMiB, 10 * kMiB));
     CHECK(milliseconds(save.expected_downtime(0)) == 10);
 }
 
 TEST_CASE("a look without a pass counts dirty pages and leaves the bandwidth", "[convergence]") {
     Convergence save({});
     save.add(pass(1s, 100 * kMiB, 10 * kMiB));
-    save.add({1s, 0, 0, 20 * kMiB, 30 * kMiB});
+    save.add({.time = 1s, .dirtied_bytes = 20 * kMiB, .remaining_bytes = 30 * kMiB});
     CHECK(save.bandwidth() == 100.0 * kMiB);
     CHECK(milliseconds(save.expected_downtime(0)) == 300);
     CHECK(save.dirty_pages_per_second() == 20 * 256);

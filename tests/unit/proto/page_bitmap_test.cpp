@@ -48,6 +48,7 @@ TEST_CASE("a bitmap finds the runs that a bit-by-bit walk finds", "[page_bitmap]
         clear.push_back(*run);
     CHECK(set == naive_runs(bits, true));
     CHECK(clear == naive_runs(bits, false));
+    CHECK(bitmap.count_runs() == set.size());
     CHECK_FALSE(bitmap.has_stray_bits());
 }
 
