@@ -1,11 +1,9 @@
 #include "daemon/migration_service.hpp"
 
-#include <algorithm>
 #include <utility>
 
-#include <fcntl.h>
-
-// What clients ask for. What the jobs report is in migration_jobs.cpp.
+// What clients ask for. What a job gets to know is in migration_requests.cpp, what the jobs report
+// in migration_jobs.cpp.
 namespace mfd {
 
 namespace {
@@ -186,99 +184,6 @@ std::unique_ptr<JobRunner> MigrationService::make_runner(const char* thread_name
     return std::make_unique<JobRunner>(control_, listener, thread_name);
 }
 
-Result<SaveRequest> MigrationService::make_save_request(const MigrationAddress& address) {
-    SaveRequest request;
-    MFD_TRY(request.target,
-            resolve_target(fdsets_, address.path, address.offset, FileUse::Save, page_io()));
-    if (parameters_.flag("x-reuse-blocks", false))
-        request.target.old_blocks = OldBlocks::Reuse;
-    MFD_CHECK(watch_stop_eventfd());
-    request.loaded = loaded_;
-    if (loaded_)
-        request.configuration = loaded_->configuration;
-    else
-        request.configuration.machine = settings_.machine.value_or("none");
-    // A loaded guest keeps the UUID that its file named.
-    if (capabilities_.has(Capability::ValidateUuid) && settings_.uuid)
-        request.configuration.uuid = settings_.uuid;
-    request.blocks = objects_.memory().blocks();
-    request.tracking = needs_tracking() ? SaveTracking::Tracked : SaveTracking::None;
-    request.guest_stop = guest_stop();
-    request.guest = &run_.run_flag();
-    request.auto_converge = auto_converge();
-    request.sync = parameters_.flag("x-sync", true);
-    request.downtime_limit_ms = &downtime_limit_ms_;
-    request.switchover_bandwidth = parameters_.number("avail-switchover-bandwidth");
-
-    limiter_ = std::make_unique<RateLimiter>(parameters_.number("max-bandwidth"));
-    request.pages.limiter = limiter_.get();
-    request.pages.channels = channel_count();
-    request.pages.engine = engine_kind();
-    request.pages.write_back = request.sync ? WriteBack::AtOnce : WriteBack::Later;
-    if (!parameters_.flag("x-punch-hole", true))
-        request.pages.punch_hole = {};
-    const auto detection = parameters_.text("zero-page-detection");
-    request.pages.zero_page_detection = detection == "none"     ? ZeroPageDetection::None
-                                        : detection == "legacy" ? ZeroPageDetection::Legacy
-                                                                : ZeroPageDetection::Multifd;
-    return request;
-}
-
-Result<void> MigrationService::watch_stop_eventfd() {
-    const std::string path = parameters_.text("x-stop-eventfd");
-    if (path.empty())
-        return {};
-    auto eventfd = fdsets_.open(path, O_RDWR);
-    if (!eventfd.has_value())
-        return with_context("x-stop-eventfd", std::move(eventfd).error());
-    MFD_TRY(stop_eventfd_,
-            StopEventfd::watch(control_, std::move(*eventfd), [this] { run_.stop(); }));
-    return {};
-}
-
-Result<RestoreRequest> MigrationService::make_restore_request(const MigrationAddress& address) {
-    RestoreRequest request;
-    MFD_TRY(request.target,
-            resolve_target(fdsets_, address.path, address.offset, FileUse::Load, page_io()));
-    if (settings_.machine || !settings_.create_blocks)
-        request.machine = settings_.machine.value_or("none");
-    request.uuid = settings_.uuid;
-    request.mapped_ram = capabilities_.has(Capability::MappedRam);
-    request.pages.channels = channel_count();
-    request.pages.engine = engine_kind();
-    return request;
-}
-
-bool MigrationService::needs_tracking() const {
-    if (!objects_.workloads().empty())
-        return true;
-    for (const MemoryBackend* block : objects_.memory().blocks())
-        if (block->dirty_log().valid())
-            return true;
-    return false;
-}
-
-// Memory of another process is written by a guest that only its owner can stop.
-GuestStop MigrationService::guest_stop() const {
-    const auto blocks = objects_.memory().blocks();
-    const bool foreign = std::any_of(blocks.begin(), blocks.end(),
-                                     [](const auto* block) { return block->foreign(); });
-    return foreign ? GuestStop::Owner : GuestStop::Switchover;
-}
-
-std::optional<AutoConverge> MigrationService::auto_converge() const {
-    if (!capabilities_.has(Capability::AutoConverge))
-        return std::nullopt;
-    const auto percent = [this](std::string_view name) {
-        return static_cast<std::uint32_t>(parameters_.number(name));
-    };
-    return AutoConverge{.trigger_threshold = percent("throttle-trigger-threshold"),
-                        .initial = percent("cpu-throttle-initial"),
-                        .increment = percent("cpu-throttle-increment"),
-                        .max = percent("max-cpu-throttle"),
-                        .tailslow = parameters_.flag("cpu-throttle-tailslow")};
-}
-
 void MigrationService::cancel() {
     if (!busy() || report_.kind == JobKind::Load)
         return;
@@ -315,26 +220,6 @@ void MigrationService::shut_down(std::function<void()> then) {
     after_job_ = std::move(then);
     cancel();
     runner_->cancel(); // a load, which the command leaves alone
-}
-
-unsigned MigrationService::channel_count() const {
-    return capabilities_.has(Capability::Multifd)
-               ? static_cast<unsigned>(parameters_.number("multifd-channels"))
-               : 1;
-}
-
-PageIo MigrationService::page_io() const {
-    // As in QEMU, without multifd direct-io has no effect.
-    return capabilities_.has(Capability::Multifd) && parameters_.flag("direct-io")
-               ? PageIo::Direct
-               : PageIo::Buffered;
-}
-
-EngineKind MigrationService::engine_kind() const {
-    const auto engine = parameters_.text("x-io-engine", "auto");
-    if (engine == "io_uring")
-        return EngineKind::Uring;
-    return engine == "pwritev" ? EngineKind::Pwritev : EngineKind::Auto;
 }
 
 } // namespace mfd
