@@ -6,6 +6,7 @@
     ram      guest RAM as shared memory files that a test can fill and read
     golden   the recorded samples, unpacked on demand
     migrate  one save or one load, from the capabilities to the final state
+    live     guests that write while they are saved
     stream   an independent reader of the file format
     runner   test case, table of records, exit status for ctest
 

@@ -29,6 +29,24 @@ def daemon():
     return path
 
 
+def tool(variable, name):
+    """A program beside the daemon: the one that VARIABLE names, or NAME somewhere below the folder
+    of the daemon."""
+    path = os.environ.get(variable, "")
+    if not path:
+        for folder, _, files in os.walk(os.path.dirname(os.path.abspath(daemon()))):
+            if name in files and os.access(os.path.join(folder, name), os.X_OK):
+                path = os.path.join(folder, name)
+                break
+    need(path, "no %s: %s names no program" % (name, variable))
+    return path
+
+
+def live_bytes():
+    """The size of a guest that is saved while it writes."""
+    return int(os.environ.get("MFD_LIVE_MIB", "256")) << 20
+
+
 def subject():
     """"qemu" runs the same tests against QEMU, which shows that the tests themselves are right."""
     return os.environ.get("MFD_SUBJECT", "multifdd")

@@ -92,6 +92,22 @@ class Ram:
             yield at, os.pread(self.fd, _CHUNK, at)
 
 
+class Borrowed(Ram):
+    """Memory that another process made and that PATH names while that process lives."""
+
+    def __init__(self, name, path):
+        # Not the constructor of Ram, which makes a file.
+        self.name = name
+        self.path = path
+        self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        self.size = os.fstat(self.fd).st_size
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
 def difference(blocks, others):
     """The first difference() between two lists of blocks, matched by name, or None."""
     by_name = {block.name: block for block in others}

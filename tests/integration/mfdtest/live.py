@@ -1,0 +1,106 @@
+"""Guests that write while they are saved: the daemon's emulated one, and what can be seen of it."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+
+from . import env, process
+from .migrate import Settings, load, state_event, wait_final
+from .qmp import wait_until
+from .ram import PAGE
+
+MIB = 1 << 20
+
+#: Of the daemon, for memory that it cannot stop the writer of.
+STOP_NEEDED = "X_MULTIFDD_STOP_NEEDED"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The object x-guest-workload; rate in bytes per second, 0 for as fast as it goes."""
+
+    pattern: str = "random"
+    rate: int = 32 * MIB
+    threads: int = 2
+    seed: int = 7
+
+    def option(self, memdev, name="load0"):
+        return ["-object", "x-guest-workload,id=%s,memdev=%s,pattern=%s,rate=%d,threads=%d,seed=%d" % (
+            name, memdev, self.pattern, self.rate, self.threads, self.seed)]
+
+
+class Guest:
+    """A running daemon with an emulated guest, and one connection to it."""
+
+    def __init__(self, program, name="load0"):
+        self.program = program
+        self.pid = program.process.pid
+        self.qmp = program.connect()
+        self.path = "/objects/" + name
+
+    def get(self, name):
+        return self.qmp.call("qom-get", {"path": self.path, "property": name})
+
+    def pages_written(self):
+        return self.get("pages-written")
+
+    def wait_written(self, pages):
+        """Until so many more pages were written than now."""
+        enough = self.pages_written() + pages
+        wait_until(lambda: self.pages_written() >= enough, "the guest has written %d pages" % pages)
+
+    def status(self):
+        return self.qmp.call("query-migrate").get("status")
+
+    def bandwidth(self, bytes_per_second):
+        self.qmp.call("migrate-set-parameters", {"max-bandwidth": bytes_per_second})
+
+    def start_save(self, uri, settings=Settings(2)):
+        settings.apply(self.qmp)
+        self.qmp.call("migrate", {"uri": uri})
+
+    def save_beside_writes(self, uri, settings, pages):
+        """A save whose first pass is held back until the guest has written so many pages beside it;
+        from then on it goes at full speed. Gives back the final query-migrate."""
+        self.start_save(uri, Settings(settings.channels, settings.direct_io,
+                                      dict(settings.parameters, **{"max-bandwidth": 48 * MIB})))
+        self.qmp.event(state_event("active"))
+        self.wait_written(pages)
+        self.bandwidth(0)
+        return wait_final(self.qmp)
+
+    def run(self, program_state="running"):
+        self.qmp.call("cont")
+        return self.qmp.call("query-status")["status"] == program_state
+
+
+def guest(block, workload, **options):
+    """The daemon with BLOCK and an emulated guest that writes to it once it is told to run."""
+    return process.multifdd([block], extra=workload.option(block.name), **options)
+
+
+def pages_tool():
+    return env.tool("MFD_GUEST_PAGES", "guest_pages")
+
+
+def fill(block, seed):
+    """Three quarters of the pages get content of generation 0; the others stay untouched."""
+    subprocess.run([pages_tool(), "fill", block.path, str(seed)], check=True)
+
+
+def check(block, slices=1):
+    """How many pages are "zero" and "whole", which are "damaged", and "last-generations"."""
+    said = subprocess.run([pages_tool(), "check", block.path, str(slices)], check=True,
+                          capture_output=True, text=True).stdout
+    return json.loads(said)
+
+
+def restore(subject, block, uri, settings):
+    """Loads URI into BLOCK with SUBJECT (process.multifdd or process.qemu_none)."""
+    block.clear()
+    with subject([block], incoming="defer") as program:
+        load(program.connect(), uri, settings)
+
+
+def total_pages(block):
+    return block.size // PAGE
