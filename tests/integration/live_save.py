@@ -19,6 +19,9 @@ RATE = int(os.environ.get("MFD_LIVE_RATE_MIB", "32")) * MIB
 #: copied already have to be copied again.
 WRITES_BESIDE = 4096
 
+#: Small enough that a few passes are needed.
+DOWNTIME_MS = 30
+
 #: Each thread counts its generations, and only these never make a page zero.
 COUNTED = ("sequential", "random", "hot-cold")
 
@@ -82,10 +85,10 @@ class LiveSave(runner.TestCase):
         records.check(self)
 
     def test_every_pattern_saved_buffered_is_restored_as_it_was_when_the_guest_stopped(self):
-        self.every_pattern(Settings(2))
+        self.every_pattern(Settings(2, False, {"downtime-limit": DOWNTIME_MS}))
 
     def test_every_pattern_saved_direct_is_restored_as_it_was_when_the_guest_stopped(self):
-        self.every_pattern(Settings(2, True))
+        self.every_pattern(Settings(2, True, {"downtime-limit": DOWNTIME_MS}))
 
     def test_the_guest_goes_on_after_a_save_and_is_saved_again(self):
         workload = Workload("mix", RATE)

@@ -2,16 +2,17 @@
 // goes on writing to it while multifdd saves it. DIRTY_LOG.md beside this file states the rules
 // that it keeps; numbers in brackets refer to them.
 //
-//     dirty_log_writer QMP-SOCKET [--mib N] [--rate MIB] [--seed N] [--forget N]
+//     dirty_log_writer QMP-SOCKET [--mib N] [--rate MIB] [--seed N] [--forget N] [--silent 1]
 //
 // It reads commands from standard input and answers each with a line:
 //
-//     stop     stops writing         "stopped WRITES"
+//     stop     stops writing         "stopped WRITES", also when multifdd asked for it
 //     go       goes on writing       "writing"
 //     count                          "writes WRITES"
 //
 // and ends when standard input does. --forget N leaves every N-th write out of the log, which is
-// wrong: a save then misses pages, and a test can prove that it would notice.
+// wrong: a save then misses pages, and a test can prove that it would notice. --silent 1 leaves it
+// to whoever reads "stopped WRITES" to tell multifdd so.
 #define _GNU_SOURCE // NOLINT: the name is the C library's
 
 #include <errno.h>
@@ -242,6 +243,7 @@ static void lend_memory(struct lines* qmp, const struct guest* guest) {
 struct writer {
     struct guest guest;
     bool running;
+    bool silent;
     uint64_t bytes_per_second; // 0: as fast as it goes
     struct timespec since;     // writing since then,
     uint64_t writes_before;    // and so many writes were done before
@@ -251,6 +253,11 @@ static void go(struct writer* writer) {
     clock_gettime(CLOCK_MONOTONIC, &writer->since);
     writer->writes_before = writer->guest.writes;
     writer->running = true;
+}
+
+static void stop(struct writer* writer) {
+    writer->running = false;
+    printf("stopped %llu\n", (unsigned long long)writer->guest.writes);
 }
 
 static uint64_t pages_due(const struct writer* writer) {
@@ -277,8 +284,9 @@ static void write_some(struct writer* writer) {
 // written between our answer and RESUME. [5]
 static void handle_message(struct writer* writer, int qmp, const char* message) {
     if (is_event(message, "X_MULTIFDD_STOP_NEEDED")) {
-        writer->running = false;
-        send_command(qmp, "{\"execute\": \"stop\"}", -1);
+        stop(writer);
+        if (!writer->silent)
+            send_command(qmp, "{\"execute\": \"stop\"}", -1);
     } else if (is_event(message, "RESUME") && !writer->running) {
         go(writer);
     }
@@ -286,8 +294,7 @@ static void handle_message(struct writer* writer, int qmp, const char* message) 
 
 static void handle_command(struct writer* writer, const char* command) {
     if (strcmp(command, "stop") == 0) {
-        writer->running = false;
-        printf("stopped %llu\n", (unsigned long long)writer->guest.writes);
+        stop(writer);
     } else if (strcmp(command, "go") == 0) {
         go(writer);
         puts("writing");
@@ -337,7 +344,7 @@ int main(int argc, char** argv) {
     struct writer writer = {.guest = {.seed = 1}};
     uint64_t mib = 64;
     if (argc < 2 || argc % 2 != 0)
-        die("usage: dirty_log_writer QMP-SOCKET [--mib N] [--rate MIB] [--seed N] [--forget N]");
+        die("usage: dirty_log_writer QMP-SOCKET [--OPTION NUMBER]...");
     for (int i = 2; i < argc; i += 2) {
         const uint64_t value = number(argv[i + 1]);
         if (strcmp(argv[i], "--mib") == 0 && value > 0)
@@ -348,6 +355,8 @@ int main(int argc, char** argv) {
             writer.guest.seed = value;
         else if (strcmp(argv[i], "--forget") == 0)
             writer.guest.forget = value;
+        else if (strcmp(argv[i], "--silent") == 0)
+            writer.silent = value != 0;
         else
             die("%s %s is not understood", argv[i], argv[i + 1]);
     }

@@ -1,13 +1,14 @@
 """Guests that write while they are saved: the daemon's emulated one, and what can be seen of it."""
 
 import json
+import select
 import subprocess
 from dataclasses import dataclass
 
 from . import env, process
 from .migrate import Settings, load, state_event, wait_final
-from .qmp import wait_until
-from .ram import PAGE
+from .qmp import Lost, wait_until
+from .ram import PAGE, Borrowed
 
 MIB = 1 << 20
 
@@ -77,6 +78,67 @@ class Guest:
 def guest(block, workload, **options):
     """The daemon with BLOCK and an emulated guest that writes to it once it is told to run."""
     return process.multifdd([block], extra=workload.option(block.name), **options)
+
+
+class Writer:
+    """The example of a shared dirty log's writer: a process of its own that lends memory to the
+    daemon, as block "shared0", and writes to it. A context manager."""
+
+    BLOCK = "shared0"
+
+    def __init__(self, socket_path, mebibytes, rate_mib, **options):
+        argv = [env.tool("MFD_DIRTY_LOG_WRITER", "dirty_log_writer"), socket_path,
+                "--mib", str(mebibytes), "--rate", str(rate_mib)]
+        for name, value in options.items():
+            argv += ["--" + name, str(value)]
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            self.memory = Borrowed(self.BLOCK, self.answer("memory"))
+        except BaseException:
+            self._end()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.memory.close()
+        self._end()
+
+    def answer(self, word):
+        """What follows WORD in the next line that the writer prints."""
+        ready, _, _ = select.select([self.process.stdout], [], [], env.DEADLINE_S)
+        line = b""
+        while ready and not line.endswith(b"\n"):
+            byte = self.process.stdout.raw.read(1)
+            if not byte:
+                break
+            line += byte
+        said, _, rest = line.decode().strip().partition(" ")
+        if said != word:
+            raise Lost("the writer said %r in place of '%s'" % (line, word))
+        return rest
+
+    def ask(self, command, word):
+        self.process.stdin.write(command.encode() + b"\n")
+        self.process.stdin.flush()
+        return self.answer(word)
+
+    def writes(self):
+        return int(self.ask("count", "writes"))
+
+    def wait_written(self, pages):
+        enough = self.writes() + pages
+        wait_until(lambda: self.writes() >= enough, "the writer has written %d pages" % pages)
+
+    def _end(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(env.DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
 
 
 def pages_tool():
