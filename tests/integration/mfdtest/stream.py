@@ -57,6 +57,37 @@ def read(path, start=0):
         return Stream(machine, ram_offset, take.at, blocks)
 
 
+def pages_offset(header_offset, used_length):
+    """Where the format puts the pages of a block whose mapped-ram header stands there."""
+    bitmap_end = header_offset + 28 + (used_length // PAGE + 63) // 64 * 8
+    return -(-bitmap_end // (1 << 20)) * (1 << 20)
+
+
+def end(path, stream):
+    """The offset behind a stream of machine "none", whose only device is the run state."""
+    with open(path, "rb") as file:
+        take = _Reader(file, stream.ram_end)
+        while True:
+            kind = take.number(1)
+            if kind == 0:
+                break
+            if kind == 8:
+                take.bytes(2)
+                take.bytes(take.number(2))
+                continue
+            section = take.number(4)
+            if kind == 4:
+                assert take.text() == "globalstate", "a device that machine none has not"
+                take.bytes(8 + 104)
+            else:
+                assert kind in (2, 3), "no section begins with 0x%02x" % kind
+                take.bytes(8)
+            assert take.bytes(1) == b"\x7e" and take.number(4) == section, "bad footer"
+        assert take.bytes(1) == b"\x06", "no vmdescription"
+        take.bytes(take.number(4))
+        return take.at
+
+
 class _Reader:
     def __init__(self, file, at):
         self.file = file
