@@ -1,6 +1,7 @@
 """Guests that write while they are saved: the daemon's emulated one, and what can be seen of it."""
 
 import json
+import os
 import select
 import subprocess
 from dataclasses import dataclass
@@ -166,3 +167,34 @@ def restore(subject, block, uri, settings):
 
 def total_pages(block):
     return block.size // PAGE
+
+
+class Footprint:
+    """What a daemon occupies, by the kernel's account: threads, descriptors, and whether the memory
+    of a block is registered for the tracking of writes."""
+
+    def __init__(self, pid, block):
+        self.threads = len(os.listdir("/proc/%d/task" % pid))
+        self.descriptors = len(os.listdir("/proc/%d/fd" % pid))
+        self.tracked = tracked(pid, block)
+
+    def __eq__(self, other):
+        return vars(self) == vars(other)
+
+    def __repr__(self):
+        return "%d threads, %d descriptors, writes %stracked" % (
+            self.threads, self.descriptors, "" if self.tracked else "not ")
+
+
+def tracked(pid, block):
+    """Whether userfaultfd watches the mapping of BLOCK ("uw": writes, "um": missing pages)."""
+    flags = None
+    with open("/proc/%d/smaps" % pid, encoding="utf-8") as file:
+        inside = False
+        for line in file:
+            if "-" in line.split(" ", 1)[0]:
+                inside = line.rstrip().endswith(block.path)
+            elif inside and line.startswith("VmFlags:"):
+                flags = (flags or set()) | set(line.split()[1:])
+    assert flags is not None, "no mapping of %s" % block.path
+    return bool(flags & {"uw", "um"})
