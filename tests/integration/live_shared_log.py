@@ -117,10 +117,24 @@ class SharedLog(runner.TestCase):
             writer.answer("stopped")
             writer.ask("go", "writing")
             writer.wait_written(WRITES_BESIDE)
-            self.assertEqual(qmp.call("query-migrate")["status"], "active")
+            info = qmp.call("query-migrate")
+            self.assertEqual((info["status"], info.get("x-waits-for-stop")), ("active", True))
             self.assertEqual(run_state(qmp), "running")
             writer.ask("stop", "stopped")
             qmp.call("stop")
+            self.finish(qmp)
+            self.check_saved(writer)
+
+    def test_an_owner_may_say_that_it_stopped_by_an_eventfd(self):
+        env.need(hasattr(os, "eventfd"), "this Python has no os.eventfd (3.10)")
+        eventfd = os.eventfd(0)
+        self.addCleanup(os.close, eventfd)
+        with self.owner(silent=1) as (qmp, writer):
+            qmp.call("add-fd", {"fdset-id": 3}, fds=[eventfd])
+            qmp.call("migrate-set-parameters", {"x-stop-eventfd": "/dev/fdset/3"})
+            self.save_up_to_the_announcement(qmp, writer)
+            writer.answer("stopped")
+            os.eventfd_write(eventfd, 1)
             self.finish(qmp)
             self.check_saved(writer)
 
