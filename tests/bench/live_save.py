@@ -37,6 +37,7 @@ def arguments():
     parser.add_argument("--mib", type=int, default=1024, help="size of the guest")
     parser.add_argument("--channels", type=int, default=2)
     parser.add_argument("--buffered", action="store_true", help="without O_DIRECT")
+    parser.add_argument("--no-punch-hole", action="store_true", help="x-punch-hole off")
     parser.add_argument("--downtime-limit", type=int, default=300, help="ms")
     parser.add_argument("--repeat", type=int, default=3, help="saves with each pattern")
     parser.add_argument("--seconds", type=float, default=2, help="how long a throughput is measured")
@@ -51,6 +52,7 @@ class Bench:
         live.fill(self.memory, 7)
 
     def settings(self, **parameters):
+        parameters["x_punch_hole"] = not self.options.no_punch_hole
         return Settings(self.options.channels, not self.options.buffered,
                         {name.replace("_", "-"): value for name, value in parameters.items()})
 
