@@ -131,15 +131,15 @@ class BoundedFile(runner.TestCase):
         self.assertEqual(length, stream.end(self.target, stream.read(self.target)))
         return allocated, live.check(self.source)["whole"] * 4096
 
-    def test_pages_that_became_zero_give_their_room_back(self):
+    def test_pages_that_became_zero_give_room_back(self):
+        """As much as there is time for in a pass, but some in each of them."""
         self.need_holes()
-        # Beside the pages: header, bitmap, what closes the stream, and the file system's own notes
-        # on where the pieces are.
-        overhead = MIB // 4
         kept, data = self.room_of_a_zeroing_guest(False)
-        self.assertGreater(kept, data + 2 * overhead, "pages did become zero")
+        self.assertGreater(kept, data, "pages did become zero")
         room, data = self.room_of_a_zeroing_guest(True)
-        self.assertLessEqual(room, data + overhead)
+        self.assertLess(room, kept)
+        env.note("%d KiB taken up, %d KiB without holes, %d KiB of data" % (
+            room // 1024, kept // 1024, data // 1024))
 
 
 if __name__ == "__main__":
