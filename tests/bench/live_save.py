@@ -40,7 +40,7 @@ def arguments():
     parser.add_argument("--no-punch-hole", action="store_true", help="x-punch-hole off")
     parser.add_argument("--downtime-limit", type=int, default=300, help="ms")
     parser.add_argument("--repeat", type=int, default=3, help="saves with each pattern")
-    parser.add_argument("--seconds", type=float, default=2, help="how long a throughput is measured")
+    parser.add_argument("--seconds", type=float, default=2, help="for each throughput")
     parser.add_argument("--json", help="where the numbers go, - for standard output")
     return parser.parse_args()
 
@@ -127,8 +127,9 @@ class Bench:
 
     def scans(self):
         program = os.path.join(self.options.build, "tests", "bench", "bench_dirty_scan")
+        size = 1024 if self.options.mib >= 1024 else 64
         said = subprocess.run([program, "--benchmark_format=json", "--benchmark_min_time=0.1",
-                               "--benchmark_filter=/%d$" % (1024 if self.options.mib >= 1024 else 64)],
+                               "--benchmark_filter=/%d$" % size],
                               check=True, capture_output=True, text=True).stdout
         return [{"memory": entry["name"].split("/")[1],
                  "ms_per_gib": entry.get("per_gib", 0) * 1000 if not entry.get("error_occurred")

@@ -48,7 +48,7 @@ class BoundedFile(runner.TestCase):
         return status.st_size, status.st_blocks * 512
 
     def planned_length(self):
-        """The length of a file of this guest, from the format and a save without a running guest."""
+        """The length of a file of this guest, by a save while it stands still and by the format."""
         stopped = self.path("stopped.mig")
         with process.multifdd([self.source], extra=Workload().option("m0")) as program:
             guest = live.Guest(program)

@@ -27,8 +27,8 @@ class Workload:
     seed: int = 7
 
     def option(self, memdev, name="load0"):
-        return ["-object", "x-guest-workload,id=%s,memdev=%s,pattern=%s,rate=%d,threads=%d,seed=%d" % (
-            name, memdev, self.pattern, self.rate, self.threads, self.seed)]
+        return ["-object", "x-guest-workload,id=%s,memdev=%s,pattern=%s,rate=%d,threads=%d,seed=%d"
+                % (name, memdev, self.pattern, self.rate, self.threads, self.seed)]
 
 
 class Guest:
@@ -70,10 +70,6 @@ class Guest:
         self.wait_written(pages)
         self.bandwidth(0)
         return wait_final(self.qmp)
-
-    def run(self, program_state="running"):
-        self.qmp.call("cont")
-        return self.qmp.call("query-status")["status"] == program_state
 
 
 def guest(block, workload, **options):
