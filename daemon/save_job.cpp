@@ -47,7 +47,6 @@ Result<void> SaveJob::run(const std::stop_token& stop) {
             plan_stream(FileOffset(file.stream_offset()), request_.configuration,
                         specs_of(request_.blocks),
                         request_.loaded ? BlockOrder::AsGiven : BlockOrder::LargestFirst));
-    MFD_CHECK(file.reserve(plan.head_end.value));
     // From here on blocks and layout go in step.
     std::vector<MemoryBackend*> in_file_order;
     for (const BlockLayout& layout : plan.blocks)
@@ -88,13 +87,16 @@ Result<void> SaveJob::write(MigrationFile& file, const Fragment& fragment, const
 }
 
 Result<void> SaveJob::write_head(MigrationFile& file, const StreamPlan& plan) {
-    for (const Fragment& fragment : encode_head(plan)) {
-        auto written = write(file, fragment, "stream header", progress_.running_meta_bytes);
-        // QEMU's words for a failure here, whatever its cause; the cause follows.
-        if (!written.has_value())
-            return with_context("ram_save_setup failed: Input/output error",
-                                std::move(written).error());
-    }
+    const auto write_all = [&]() -> Result<void> {
+        MFD_CHECK(file.reserve(plan.head_end.value));
+        for (const Fragment& fragment : encode_head(plan))
+            MFD_CHECK(write(file, fragment, "stream header", progress_.running_meta_bytes));
+        return {};
+    };
+    // QEMU's words for a failure here, whatever its cause; the cause follows.
+    if (auto written = write_all(); !written.has_value())
+        return with_context("ram_save_setup failed: Input/output error",
+                            std::move(written).error());
     at_ = plan.head_end;
     if (request_.loaded && !request_.loaded->early_devices.empty()) {
         MFD_TRY(const Fragment early, encode_devices(at_, request_.loaded->early_devices));
