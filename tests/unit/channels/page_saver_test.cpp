@@ -190,7 +190,8 @@ struct Emptied {
     }
 
     static constexpr std::uint64_t kPages = 3000;
-    static constexpr std::uint64_t kStep = 100; // few runs: some file systems take 40 ms for each
+    // Few runs: a file system may take milliseconds for each.
+    static constexpr std::uint64_t kStep = 100;
     std::mt19937_64 random{13};
     GuestMemory memory{kPages};
     PageBitmap present{kPages};
