@@ -9,6 +9,12 @@ import statistics
 from . import plan
 
 
+def machine():
+    """When and where measurements were made."""
+    return {"date": datetime.date.today().isoformat(), "kernel": platform.release(),
+            "processors": os.cpu_count()}
+
+
 class Results:
     def __init__(self, size):
         self.size = size
@@ -98,8 +104,7 @@ class Results:
     def write_json(self, path):
         with open(path, "w", encoding="utf-8") as file:
             json.dump({
-                "date": datetime.date.today().isoformat(),
-                "kernel": platform.release(), "processors": os.cpu_count(), "size": self.size,
+                **machine(), "size": self.size,
                 "measurements": [
                     {"content": content, "op": op, "config": str(config), "records": records}
                     for (content, op, config), records in self.records.items()],
