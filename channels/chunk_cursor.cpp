@@ -35,17 +35,46 @@ void ChunkCursor::reset(std::span<const std::uint64_t> block_pages, unsigned wor
     starts_.assign(1, 0);
     for (const std::uint64_t pages : pages_)
         starts_.push_back(starts_.back() + (pages + chunk_pages_ - 1) / chunk_pages_);
+    nodes_.clear();
     next_.store(0, std::memory_order_relaxed);
 }
 
-std::optional<ChunkCursor::Chunk> ChunkCursor::next() {
-    const std::uint64_t number = next_.fetch_add(1, std::memory_order_relaxed);
-    if (number >= starts_.back())
+void ChunkCursor::place(std::span<const std::size_t> node_of_chunk, std::size_t nodes) {
+    nodes_.resize(nodes + 1);
+    for (std::uint64_t number = 0; number < chunks(); ++number)
+        nodes_[std::min(node_of_chunk[number], nodes)].numbers.push_back(number);
+}
+
+std::optional<std::uint64_t> ChunkCursor::NodeChunks::take() {
+    // Looked at first, so that workers past the end do not pull the line from each other.
+    if (next.load(std::memory_order_relaxed) >= numbers.size())
         return std::nullopt;
+    const std::uint64_t index = next.fetch_add(1, std::memory_order_relaxed);
+    return index < numbers.size() ? std::optional(numbers[index]) : std::nullopt;
+}
+
+std::optional<ChunkCursor::Chunk> ChunkCursor::next(std::size_t node) {
+    if (nodes_.empty()) {
+        const std::uint64_t number = next_.fetch_add(1, std::memory_order_relaxed);
+        return number < chunks() ? std::optional(chunk(number)) : std::nullopt;
+    }
+    const std::size_t unknown = nodes_.size() - 1;
+    if (const auto number = nodes_[node].take())
+        return chunk(*number);
+    if (const auto number = nodes_[unknown].take())
+        return chunk(*number);
+    // Each worker begins behind its own node, so that not all of them go for the same one.
+    for (std::size_t step = 1; step < unknown; ++step)
+        if (const auto number = nodes_[(node + step) % unknown].take())
+            return chunk(*number);
+    return std::nullopt;
+}
+
+ChunkCursor::Chunk ChunkCursor::chunk(std::uint64_t number) const {
     const auto after = std::ranges::upper_bound(starts_, number);
     const auto block = static_cast<std::size_t>(after - starts_.begin()) - 1;
     const std::uint64_t first = (number - starts_[block]) * chunk_pages_;
-    return Chunk{block, {first, std::min(chunk_pages_, pages_[block] - first)}};
+    return {block, {first, std::min(chunk_pages_, pages_[block] - first)}};
 }
 
 } // namespace mfd

@@ -50,11 +50,13 @@ void overwrite_with_zeros(std::byte* base, PageRun run) {
 
 struct PageLoader::State {
     State(const MigrationFile& migration_file, LoadOptions load_options, Counters& load_counters)
-        : file(migration_file), options(std::move(load_options)), counters(load_counters) {}
+        : file(migration_file), options(std::move(load_options)), counters(load_counters),
+          numa(options.numa_folder) {}
 
     const MigrationFile& file;
     const LoadOptions options;
     Counters& counters;
+    const NumaNodes numa;
     ChunkCursor cursor;
     std::span<const LoadBlock> blocks;
 };
@@ -62,7 +64,8 @@ struct PageLoader::State {
 class PageLoader::LoadWorker final : public Worker {
 public:
     LoadWorker(State& state, unsigned index, std::unique_ptr<IoEngine> engine)
-        : state_(state), counters_(state.counters.channel(index)),
+        : state_(state), node_(state.numa.node_of_worker(index)),
+          counters_(state.counters.channel(index)),
           scratch_(new (std::align_val_t{kScratchBytes}) std::byte[kScratchBytes]),
           window_(std::move(engine), counters_, state.options.limiter),
           runs_(window_, TransferOp::Read, limits()) {}
@@ -85,7 +88,7 @@ private:
     }
 
     Result<void> load_chunks(const std::stop_token& stop) {
-        while (const auto chunk = state_.cursor.next()) {
+        while (const auto chunk = state_.cursor.next(node_)) {
             if (stop.stop_requested())
                 return Error{Errc::Cancelled, "stopped on request"};
             MFD_CHECK(load_chunk(state_.blocks[chunk->block], chunk->pages, stop));
@@ -135,6 +138,7 @@ private:
     }
 
     State& state_;
+    const std::size_t node_;
     ChannelCounters& counters_;
     const std::unique_ptr<std::byte[], FreeScratch> scratch_; // outlives the window's transfers
     TransferWindow window_;
@@ -150,6 +154,7 @@ Result<std::unique_ptr<PageLoader>> PageLoader::start(const MigrationFile& file,
         new PageLoader(std::make_unique<State>(file, std::move(options), counters)));
     State& state = *loader->state_;
     const auto make_worker = [&state](unsigned index) -> Result<std::unique_ptr<Worker>> {
+        state.numa.bind_worker(index); // first: what the worker allocates is then near it, too
         EngineSetup setup{state.options.engine,
                           {state.file.buffered_fd(), state.file.direct_fd()},
                           std::max<std::size_t>(state.options.depth, 1),
@@ -172,6 +177,9 @@ Result<void> PageLoader::load(std::span<const LoadBlock> blocks, const std::stop
     }
     state_->blocks = blocks;
     state_->cursor.reset(block_pages, state_->options.channels);
+    state_->numa.place_chunks(state_->cursor, [blocks](const ChunkCursor::Chunk& chunk) {
+        return blocks[chunk.block].base + chunk.pages.first * kPageSize;
+    });
     return pool_->run_pass(stop);
 }
 

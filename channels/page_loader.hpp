@@ -9,6 +9,7 @@
 #include "channels/counters.hpp"
 #include "channels/io_engine.hpp"
 #include "channels/migration_file.hpp"
+#include "channels/numa.hpp"
 #include "channels/rate_limiter.hpp"
 #include "channels/worker_pool.hpp"
 #include "proto/error.hpp"
@@ -46,6 +47,7 @@ struct LoadOptions {
     std::size_t depth = 4;                             // reads in flight per channel
     std::string thread_prefix = "mig/dst/recv_";
     RateLimiter* limiter = nullptr; // not owned; nullptr: none
+    std::string numa_folder = kNumaFolder;
     EngineFactory make_engine = mfd::make_engine;
 };
 

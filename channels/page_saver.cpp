@@ -43,11 +43,12 @@ Result<void> for_each_extent(const std::optional<std::vector<PageRun>>& data, Pa
 struct PageSaver::State {
     State(const MigrationFile& migration_file, SaveOptions save_options, Counters& save_counters)
         : file(migration_file), options(std::move(save_options)), counters(save_counters),
-          page_cache(options.write_back) {}
+          numa(options.numa_folder), page_cache(options.write_back) {}
 
     const MigrationFile& file;
     const SaveOptions options;
     Counters& counters;
+    const NumaNodes numa;
     PageCacheWriter page_cache;
     std::atomic<int> punch_refusal{0};
     ChunkCursor cursor;
@@ -68,7 +69,8 @@ RunLimits limits_of(const MigrationFile& file, const SaveOptions& options) {
 class PageSaver::SaveWorker final : public Worker {
 public:
     SaveWorker(State& state, unsigned index, std::unique_ptr<IoEngine> engine)
-        : state_(state), counters_(state.counters.channel(index)),
+        : state_(state), node_(state.numa.node_of_worker(index)),
+          counters_(state.counters.channel(index)),
           window_(std::move(engine), counters_, state.options.limiter),
           runs_(window_, TransferOp::Write, limits_of(state.file, state.options)),
           holes_(state.file.buffered_fd(), state.options.punch_hole, state.options.punch_percent,
@@ -87,7 +89,7 @@ public:
 
 private:
     Result<void> save_chunks(const std::stop_token& stop) {
-        while (const auto chunk = state_.cursor.next()) {
+        while (const auto chunk = state_.cursor.next(node_)) {
             if (stop.stop_requested())
                 return Error{Errc::Cancelled, "stopped on request"};
             MFD_CHECK(save_chunk(state_.blocks[chunk->block], chunk->pages, stop));
@@ -175,6 +177,7 @@ private:
     }
 
     State& state_;
+    const std::size_t node_;
     ChannelCounters& counters_;
     TransferWindow window_;
     RunBuilder runs_;
@@ -190,6 +193,7 @@ Result<std::unique_ptr<PageSaver>> PageSaver::start(const MigrationFile& file, S
         new PageSaver(std::make_unique<State>(file, std::move(options), counters)));
     State& state = *saver->state_;
     const auto make_worker = [&state](unsigned index) -> Result<std::unique_ptr<Worker>> {
+        state.numa.bind_worker(index); // first: what the worker allocates is then near it, too
         EngineSetup setup{state.options.engine,
                           {state.file.buffered_fd(), state.file.direct_fd()},
                           std::max<std::size_t>(state.options.depth, 1),
@@ -213,6 +217,15 @@ Result<void> PageSaver::pass(std::span<const SaveBlock> blocks, const std::stop_
     }
     state_->blocks = blocks;
     state_->cursor.reset(block_pages, state_->options.channels);
+    state_->numa.place_chunks(
+        state_->cursor, [blocks](const ChunkCursor::Chunk& chunk) -> const std::byte* {
+            const SaveBlock& block = blocks[chunk.block];
+            // The last pass is a short one, and the guest waits for it: only what there is to do.
+            if (block.dirty != nullptr &&
+                !block.dirty->next_set_run(chunk.pages.first, chunk.pages.end()))
+                return nullptr;
+            return block.base + chunk.pages.first * kPageSize;
+        });
     return pool_->run_pass(stop);
 }
 

@@ -11,6 +11,7 @@
 #include "channels/hole_puncher.hpp"
 #include "channels/io_engine.hpp"
 #include "channels/migration_file.hpp"
+#include "channels/numa.hpp"
 #include "channels/page_cache_writer.hpp"
 #include "channels/rate_limiter.hpp"
 #include "channels/worker_pool.hpp"
@@ -56,6 +57,7 @@ struct SaveOptions {
     std::string thread_prefix = "mig/src/send_";
     RateLimiter* limiter = nullptr;          // not owned; nullptr: none
     WriteBack write_back = WriteBack::Later; // of what goes through the page cache
+    std::string numa_folder = kNumaFolder;
     EngineFactory make_engine = mfd::make_engine;
     HolePuncher::Punch punch_hole = mfd::punch_hole; // empty: slots keep their blocks
     unsigned punch_percent = 10;                     // of a pass's time, at most

@@ -4,27 +4,29 @@
 #include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
+#include <random>
 #include <thread>
 #include <vector>
 
 using mfd::ChunkCursor;
 
-TEST_CASE("chunks cover every page of every block once, from several threads", "[chunk_cursor]") {
-    const auto workers = GENERATE(1U, 3U, 255U);
-    const std::vector<std::uint64_t> blocks{1, 511, 0, 512, 513, 300'001, 4096, 1};
-    ChunkCursor cursor;
-    cursor.reset(blocks, workers);
-    std::vector<std::vector<ChunkCursor::Chunk>> taken(4);
+namespace {
+
+const std::vector<std::uint64_t> kBlocks{1, 511, 0, 512, 513, 300'001, 4096, 1};
+
+// Takes all chunks of kBlocks from so many threads, of the nodes by turns.
+void check_all_handed_out_once(ChunkCursor& cursor, std::size_t threads, std::size_t nodes) {
+    std::vector<std::vector<ChunkCursor::Chunk>> taken(threads);
     {
-        std::vector<std::jthread> threads;
-        for (auto& mine : taken)
-            threads.emplace_back([&] {
-                while (const auto chunk = cursor.next())
+        std::vector<std::jthread> running;
+        for (std::size_t index = 0; index < threads; ++index)
+            running.emplace_back([&cursor, &mine = taken[index], node = index % nodes] {
+                while (const auto chunk = cursor.next(node))
                     mine.push_back(*chunk);
             });
     }
     std::vector<std::vector<unsigned>> seen;
-    for (const auto pages : blocks)
+    for (const auto pages : kBlocks)
         seen.emplace_back(pages);
     for (const auto& mine : taken)
         for (const auto& chunk : mine) {
@@ -36,6 +38,49 @@ TEST_CASE("chunks cover every page of every block once, from several threads", "
     for (const auto& block : seen)
         CHECK(std::ranges::all_of(block, [](unsigned count) { return count == 1; }));
     CHECK_FALSE(cursor.next().has_value());
+}
+
+} // namespace
+
+TEST_CASE("chunks cover every page of every block once, from several threads", "[chunk_cursor]") {
+    const auto workers = GENERATE(1U, 3U, 255U);
+    ChunkCursor cursor;
+    cursor.reset(kBlocks, workers);
+    check_all_handed_out_once(cursor, 4, 1);
+}
+
+TEST_CASE("chunks on nodes cover every page once, whatever threads there are", "[chunk_cursor]") {
+    const auto threads = GENERATE(std::size_t{1}, 2, 5);
+    const auto nodes = GENERATE(std::size_t{1}, 2, 3, 8);
+    std::mt19937_64 random(threads * nodes);
+    ChunkCursor cursor;
+    cursor.reset(kBlocks, 4);
+    std::vector<std::size_t> node_of_chunk(cursor.chunks());
+    for (auto& node : node_of_chunk)
+        node = random() % 4 == 0 ? ChunkCursor::kNoNode : random() % nodes;
+    cursor.place(node_of_chunk, nodes);
+    check_all_handed_out_once(cursor, threads, nodes);
+}
+
+TEST_CASE("a worker gets its own node's chunks, then those of no node, then the others'",
+          "[chunk_cursor]") {
+    constexpr auto no_node = ChunkCursor::kNoNode;
+    ChunkCursor cursor;
+    cursor.reset(std::vector<std::uint64_t>{8 * 512}, 1);
+    REQUIRE(cursor.chunks() == 8);
+    cursor.place(std::vector<std::size_t>{0, no_node, 1, 2, 1, 0, no_node, 2}, 3);
+    std::vector<std::uint64_t> numbers;
+    while (const auto chunk = cursor.next(1))
+        numbers.push_back(chunk->pages.first / 512);
+    CHECK(numbers == std::vector<std::uint64_t>{2, 4, 1, 6, 3, 7, 0, 5});
+}
+
+TEST_CASE("starting over forgets the nodes", "[chunk_cursor]") {
+    ChunkCursor cursor;
+    cursor.reset(std::vector<std::uint64_t>{2 * 512}, 1);
+    cursor.place(std::vector<std::size_t>{0, 1}, 2);
+    cursor.reset(std::vector<std::uint64_t>{2 * 512}, 1);
+    CHECK(cursor.next(1)->pages.first == 0);
 }
 
 TEST_CASE("chunks grow with the memory, within bounds", "[chunk_cursor]") {

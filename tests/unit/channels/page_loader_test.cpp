@@ -2,6 +2,7 @@
 
 #include "guest_memory.hpp"
 #include "job_matrix.hpp"
+#include "numa_folder.hpp"
 #include "temp_file.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -82,6 +83,27 @@ TEST_CASE("set pages come from their slots and clear ones are zero, whatever was
     CHECK(saved.wrong_pages(memory) == 0);
     CHECK(counters.normal_pages() == saved.present.count());
     CHECK(counters.normal_pages() + counters.duplicate_pages() == pages);
+}
+
+TEST_CASE("workers on several nodes load the same", "[page_loader]") {
+    const mfd::test::NumaFolder folder;
+    mfd::test::describe_two_nodes(folder);
+    std::mt19937_64 random(14);
+    const TempFile path;
+    const SavedBlock saved(path, 9001, kPageSize, 40, random);
+    GuestMemory memory(9001);
+    memory.fill_runs(10, random);
+    const auto file = mfd::test::open_job_file(path, mfd::FileUse::Load, mfd::PageIo::Buffered);
+    mfd::Counters counters(3);
+    mfd::LoadOptions options;
+    options.channels = 3;
+    options.numa_folder = folder.path();
+    auto loader = mfd::PageLoader::start(file, options, counters);
+    REQUIRE(loader.has_value());
+    const std::vector<LoadBlock> blocks{
+        {"m0", memory.base(), memory.bytes(), saved.pages_offset, &saved.present, {}}};
+    REQUIRE((*loader)->load(blocks, {}).has_value());
+    CHECK(saved.wrong_pages(memory) == 0);
 }
 
 TEST_CASE("bridged gaps never allocate the clear pages of fresh memory", "[page_loader]") {

@@ -2,6 +2,7 @@
 
 #include "guest_memory.hpp"
 #include "job_matrix.hpp"
+#include "numa_folder.hpp"
 #include "temp_file.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -81,6 +82,35 @@ TEST_CASE("a saved file is the one a page-by-page writer makes", "[page_saver]")
     CHECK(counters.normal_pages() == present.count());
     CHECK(counters.normal_pages() + counters.duplicate_pages() == pages);
     CHECK(file.size_bytes().value() <= kPagesOffset + memory.bytes());
+}
+
+TEST_CASE("workers on several nodes save the same, in the first pass and later ones",
+          "[page_saver]") {
+    const mfd::test::NumaFolder folder;
+    mfd::test::describe_two_nodes(folder);
+    std::mt19937_64 random(13);
+    GuestMemory memory(9001);
+    const auto data = memory.fill_runs(40, random);
+    PageBitmap present(memory.pages());
+    PageBitmap dirty(memory.pages());
+    const TempFile path;
+    const auto file = mfd::test::open_job_file(path, mfd::FileUse::Save, mfd::PageIo::Buffered);
+    mfd::Counters counters(3);
+    mfd::SaveOptions options;
+    options.channels = 3;
+    options.numa_folder = folder.path();
+    auto saver = mfd::PageSaver::start(file, options, counters);
+    REQUIRE(saver.has_value());
+    std::vector<SaveBlock> blocks{
+        {"m0", memory.base(), memory.bytes(), kPagesOffset, &present, data}};
+    REQUIRE((*saver)->pass(blocks, {}).has_value());
+    CHECK(wrong_pages(memory, present, path, kPagesOffset, ZeroPageDetection::Multifd) == 0);
+    memory.fill({5000, 700}, random);
+    dirty.set_range({5000, 700});
+    blocks[0].dirty = &dirty;
+    blocks[0].data.reset();
+    REQUIRE((*saver)->pass(blocks, {}).has_value());
+    CHECK(wrong_pages(memory, present, path, kPagesOffset, ZeroPageDetection::Multifd) == 0);
 }
 
 TEST_CASE("holes are neither touched nor stored, but known to be zero", "[page_saver]") {
