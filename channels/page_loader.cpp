@@ -53,11 +53,11 @@ struct PageLoader::State {
         : file(migration_file), options(std::move(load_options)), counters(load_counters),
           numa(options.numa_folder) {}
 
+    ChunkCursor cursor; // first, since it begins with a cache line
     const MigrationFile& file;
     const LoadOptions options;
     Counters& counters;
     const NumaNodes numa;
-    ChunkCursor cursor;
     std::span<const LoadBlock> blocks;
 };
 

@@ -45,13 +45,13 @@ struct PageSaver::State {
         : file(migration_file), options(std::move(save_options)), counters(save_counters),
           numa(options.numa_folder), page_cache(options.write_back) {}
 
+    ChunkCursor cursor; // first, since it begins with a cache line
     const MigrationFile& file;
     const SaveOptions options;
     Counters& counters;
     const NumaNodes numa;
     PageCacheWriter page_cache;
     std::atomic<int> punch_refusal{0};
-    ChunkCursor cursor;
     std::span<const SaveBlock> blocks; // of the pass
 };
 
