@@ -1,6 +1,7 @@
 #include "proto/page_bitmap.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <new>
 
 namespace mfd {
@@ -29,13 +30,19 @@ void for_each_word(PageRun run, F f) {
 
 } // namespace
 
-void PageBitmap::FreeWords::operator()(std::uint64_t* words) const {
-    ::operator delete[](words, std::align_val_t{kCacheLine});
+void PageBitmap::FreeMemory::operator()(std::byte* memory) const {
+    std::free(memory);
 }
 
+// calloc() alone gives zeros that nobody has to write; it knows no alignment, hence the line more.
 PageBitmap::PageBitmap(std::uint64_t pages)
-    : pages_(pages), words_(new (std::align_val_t{kCacheLine})
-                                std::uint64_t[bitmap_bytes(pages) / sizeof(std::uint64_t)]()) {}
+    : pages_(pages),
+      memory_(static_cast<std::byte*>(std::calloc(bitmap_bytes(pages) + kCacheLine, 1))) {
+    if (memory_ == nullptr)
+        throw std::bad_alloc();
+    const auto past_line = reinterpret_cast<std::uintptr_t>(memory_.get()) % kCacheLine;
+    words_ = reinterpret_cast<std::uint64_t*>(memory_.get() + (kCacheLine - past_line));
+}
 
 bool PageBitmap::test(std::uint64_t page) const {
     return (words_[page / kPagesPerWord] >> (page % kPagesPerWord) & 1) != 0;
@@ -54,7 +61,10 @@ void PageBitmap::set_range(PageRun run) {
 }
 
 void PageBitmap::clear_range(PageRun run) {
-    for_each_word(run, [this](std::uint64_t word, std::uint64_t mask) { words_[word] &= ~mask; });
+    for_each_word(run, [this](std::uint64_t word, std::uint64_t mask) {
+        if ((words_[word] & mask) != 0) // words that are only read need no memory
+            words_[word] &= ~mask;
+    });
 }
 
 std::uint64_t PageBitmap::count() const {
@@ -117,11 +127,11 @@ std::span<std::byte> PageBitmap::mutable_bytes() {
 }
 
 std::span<std::uint64_t> PageBitmap::words() {
-    return {words_.get(), bitmap_bytes(pages_) / sizeof(std::uint64_t)};
+    return {words_, bitmap_bytes(pages_) / sizeof(std::uint64_t)};
 }
 
 std::span<const std::uint64_t> PageBitmap::words() const {
-    return {words_.get(), bitmap_bytes(pages_) / sizeof(std::uint64_t)};
+    return {words_, bitmap_bytes(pages_) / sizeof(std::uint64_t)};
 }
 
 bool PageBitmap::has_stray_bits() const {

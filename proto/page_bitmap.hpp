@@ -29,7 +29,9 @@ public:
     static constexpr std::uint64_t kPagesPerCacheLine = 512;
 
     PageBitmap() = default;
-    // All clear. Throws std::bad_alloc: callers bound `pages` by a file's or a block's size first.
+    // All clear, and without memory of its own where no bit has ever been set: the bitmap of a
+    // large guest that uses little is small. Throws std::bad_alloc: callers bound `pages` by a
+    // file's or a block's size first.
     explicit PageBitmap(std::uint64_t pages);
 
     [[nodiscard]] std::uint64_t pages() const { return pages_; }
@@ -59,13 +61,14 @@ public:
     [[nodiscard]] bool has_stray_bits() const;
 
 private:
-    struct FreeWords {
-        void operator()(std::uint64_t* words) const;
+    struct FreeMemory {
+        void operator()(std::byte* memory) const;
     };
     [[nodiscard]] std::uint64_t find(std::uint64_t from, std::uint64_t to, bool value) const;
 
     std::uint64_t pages_ = 0;
-    std::unique_ptr<std::uint64_t[], FreeWords> words_; // aligned to a cache line
+    std::unique_ptr<std::byte[], FreeMemory> memory_;
+    std::uint64_t* words_ = nullptr; // in memory_, aligned to a cache line
 };
 
 // Bytes of the bitmap of `pages` pages, as in the file.

@@ -82,3 +82,13 @@ TEST_CASE("bits past the last page are stray", "[page_bitmap]") {
     bitmap.mutable_bytes()[8] = std::byte{2};
     CHECK(bitmap.has_stray_bits());
 }
+
+TEST_CASE("a bitmap begins with a cache line, is all clear, and stays so when moved",
+          "[page_bitmap]") {
+    const auto pages = GENERATE(std::uint64_t{0}, 1, 513, std::uint64_t{1} << 26);
+    PageBitmap made(pages);
+    const PageBitmap bitmap(std::move(made));
+    CHECK(reinterpret_cast<std::uintptr_t>(bitmap.bytes().data()) % 64 == 0);
+    CHECK(bitmap.bytes().size() == mfd::bitmap_bytes(pages));
+    CHECK(bitmap.count() == 0);
+}
