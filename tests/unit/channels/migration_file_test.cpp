@@ -88,8 +88,9 @@ TEST_CASE("a file that is saved into has its length before anything is written",
 TEST_CASE("a file whose blocks are reused keeps them, but not the stream in them",
           "[migration_file]") {
     const TempFile path;
-    const std::uint64_t offset = GENERATE(0, 4096);
-    const std::uint64_t end = GENERATE(1 << 20, 3 << 20); // shorter and longer than the file
+    const std::uint64_t offset = GENERATE(std::uint64_t{0}, 4096);
+    const std::uint64_t end = GENERATE(std::uint64_t{1} << 20,
+                                       std::uint64_t{3} << 20); // shorter and longer than the file
     path.write(0, std::vector<std::byte>(2 << 20, std::byte{7}));
     FdSets sets;
     auto target = mfd::resolve_target(sets, path.path(), offset, FileUse::Save, PageIo::Buffered);
