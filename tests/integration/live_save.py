@@ -12,15 +12,15 @@ from mfdtest.migrate import Settings, file_uri, run_state
 
 PATTERNS = ("sequential", "random", "hot-cold", "zeroing", "mix")
 
-#: Below what any disk takes, so that every save ends by itself.
-RATE = int(os.environ.get("MFD_LIVE_RATE_MIB", "32")) * MIB
+#: A thousand scattered pages in a second: less than any disk takes, so every save ends by itself.
+RATE = int(os.environ.get("MFD_LIVE_RATE_MIB", "4")) * MIB
 
-#: Pages that are written while the first pass is held back: some thousand of those that it has
+#: Pages that are written while the first pass is held back: some hundred of those that it has
 #: copied already have to be copied again.
-WRITES_BESIDE = 4096
+WRITES_BESIDE = 1024
 
 #: Small enough that a few passes are needed.
-DOWNTIME_MS = 30
+DOWNTIME_MS = 100
 
 #: Each thread counts its generations, and only these never make a page zero.
 COUNTED = ("sequential", "random", "hot-cold")

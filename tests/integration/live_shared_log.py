@@ -11,11 +11,11 @@ from mfdtest.live import MIB
 from mfdtest.migrate import Settings, file_uri, run_state, state_event, wait_final
 from mfdtest.qmp import wait_until
 
-RATE_MIB = 32
+RATE_MIB = 4
 
 #: As in live_save.py.
-WRITES_BESIDE = 4096
-SETTINGS = Settings(2, False, {"downtime-limit": 30, "max-bandwidth": 48 * MIB})
+WRITES_BESIDE = 1024
+SETTINGS = Settings(2, False, {"downtime-limit": 100, "max-bandwidth": 48 * MIB})
 
 
 def stop_needed(event):
