@@ -42,6 +42,10 @@ class SharedLog(runner.TestCase):
             qmp = program.connect()
             self.assertEqual(run_state(qmp), "running")
             with live.Writer(socket, self.size // MIB, RATE_MIB, **options) as writer:
+                # So that the first pass takes long enough. Nothing is saved yet, hence no log.
+                writer.ask("stop", "stopped")
+                live.fill(writer.memory, 1)
+                writer.ask("go", "writing")
                 yield qmp, writer
 
     def save_up_to_the_announcement(self, qmp, writer):
