@@ -26,7 +26,7 @@ public:
         tokens_ =
             std::min(tokens_ + rate_ * Seconds(now - refilled_).count(), rate_ * kSlice.count());
         refilled_ = now;
-        if (tokens_ < 0)
+        if (tokens_ <= -kRounding)
             return Seconds(-tokens_ / rate_);
         tokens_ -= static_cast<double>(bytes);
         return Seconds(0);
@@ -39,6 +39,7 @@ public:
 
 private:
     static constexpr Seconds kSlice{0.02};
+    static constexpr double kRounding = 0.5; // less than a byte is no debt
 
     double rate_;
     double tokens_ = 0; // below zero: bytes on credit that time must pay
