@@ -101,10 +101,11 @@ void Convergence::throttle_further() {
     std::uint32_t step = auto_converge_->increment;
     if (auto_converge_->tailslow) {
         // The share of its time with which the guest would dirty just what the threshold allows.
-        const double allowed =
-            static_cast<double>(period_.stored_bytes / 100 * auto_converge_->trigger_threshold);
+        const std::uint64_t allowed =
+            period_.stored_bytes / 100 * auto_converge_->trigger_threshold;
         const double now = 100 - throttle_percent_;
-        const double ideal = now * allowed / static_cast<double>(period_.dirtied_bytes);
+        const double ideal =
+            now * static_cast<double>(allowed) / static_cast<double>(period_.dirtied_bytes);
         step = std::min(step, static_cast<std::uint32_t>(now - ideal));
     }
     throttle_percent_ = std::min({throttle_percent_ + step, auto_converge_->max, kMaxThrottle});
