@@ -4,6 +4,8 @@
 #include <climits>
 #include <string>
 
+#include <fcntl.h>
+
 namespace mfd {
 
 namespace {
@@ -123,6 +125,14 @@ Result<std::size_t> read_up_to_at(FdRef fd, std::span<std::byte> data, std::uint
         done += static_cast<std::size_t>(moved);
     }
     return done;
+}
+
+int punch_hole(FdRef fd, std::uint64_t offset, std::uint64_t bytes) {
+    while (::fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                       static_cast<off_t>(offset), static_cast<off_t>(bytes)) != 0)
+        if (errno != EINTR)
+            return errno;
+    return 0;
 }
 
 } // namespace mfd

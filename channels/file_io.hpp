@@ -70,4 +70,8 @@ Result<void> readv_all_at(FdRef fd, std::span<iovec> parts, std::uint64_t offset
 // As much as there is up to data.size(); less only at the end of the file.
 Result<std::size_t> read_up_to_at(FdRef fd, std::span<std::byte> data, std::uint64_t offset);
 
+// Frees the blocks of [offset, offset + bytes), which reads as zero from then on; the file's length
+// stays. 0 or an errno.
+[[nodiscard]] int punch_hole(FdRef fd, std::uint64_t offset, std::uint64_t bytes);
+
 } // namespace mfd

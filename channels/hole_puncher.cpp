@@ -1,20 +1,9 @@
 #include "channels/hole_puncher.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <functional>
 
-#include <fcntl.h>
-
 namespace mfd {
-
-int punch_hole(FdRef file, std::uint64_t offset, std::uint64_t bytes) {
-    while (::fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                       static_cast<off_t>(offset), static_cast<off_t>(bytes)) != 0)
-        if (errno != EINTR)
-            return errno;
-    return 0;
-}
 
 void HolePuncher::add(std::uint64_t offset, std::uint64_t bytes) {
     if (!runs_.empty() && runs_.back().offset + runs_.back().bytes == offset)

@@ -7,6 +7,7 @@
 // worker thread; once the file system has refused, all workers of a job leave it at that.
 #pragma once
 
+#include "channels/file_io.hpp"
 #include "channels/unique_fd.hpp"
 
 #include <atomic>
@@ -17,9 +18,6 @@
 #include <vector>
 
 namespace mfd {
-
-// Frees the blocks of [offset, offset + bytes), which reads as zero from then on. 0 or an errno.
-[[nodiscard]] int punch_hole(FdRef file, std::uint64_t offset, std::uint64_t bytes);
 
 class HolePuncher {
 public:

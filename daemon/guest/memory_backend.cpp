@@ -1,5 +1,6 @@
 #include "daemon/guest/memory_backend.hpp"
 
+#include "channels/file_io.hpp"
 #include "daemon/guest/extents.hpp"
 #include "daemon/guest/resident_pages.hpp"
 #include "proto/checked.hpp"
@@ -170,21 +171,18 @@ Result<void> MemoryBackend::discard_private(std::uint64_t offset, std::uint64_t 
 }
 
 Result<void> MemoryBackend::punch(std::uint64_t offset, std::uint64_t length) const {
-    const auto start = static_cast<off_t>(properties_.offset + offset);
+    const std::uint64_t start = properties_.offset + offset;
     if (kind_ == MemoryKind::Shmem) {
         // A look costs far less than a punch, which holds up all other users of the file.
-        const off_t data = ::lseek(fd_.get(), start, SEEK_DATA);
-        if (data < 0 ? errno == ENXIO : data >= start + static_cast<off_t>(length))
+        const off_t data = ::lseek(fd_.get(), static_cast<off_t>(start), SEEK_DATA);
+        if (data < 0 ? errno == ENXIO : static_cast<std::uint64_t>(data) >= start + length)
             return {};
     }
-    while (::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start,
-                       static_cast<off_t>(length)) != 0) {
-        if (errno == EINTR)
-            continue;
-        if (errno == EPERM || errno == EOPNOTSUPP) // sealed against it, or not offered
-            return write_zeros({offset, length});
-        return make_sys_error("clear memory of block " + block_name_, errno);
-    }
+    const int refused = punch_hole(fd_.ref(), start, length);
+    if (refused == EPERM || refused == EOPNOTSUPP) // sealed against it, or not offered
+        return write_zeros({offset, length});
+    if (refused != 0)
+        return make_sys_error("clear memory of block " + block_name_, refused);
     return {};
 }
 
