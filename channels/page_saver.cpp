@@ -161,10 +161,13 @@ private:
 
     Result<void> leave_out(const SaveBlock& block, PageRun run, PageSource source,
                            const std::stop_token& stop) {
-        const bool had_slot = block.present->next_set_run(run.first, run.end()).has_value();
+        // In the first pass no page has a slot yet, and there are many runs to ask about.
+        const bool punching = block.dirty != nullptr && holes_.enabled();
+        const bool had_slot =
+            punching && block.present->next_set_run(run.first, run.end()).has_value();
         block.present->clear_range(run);
         bump(counters_.duplicate_pages, run.count);
-        if (block.dirty == nullptr || !holes_.enabled())
+        if (!punching)
             return runs_.offer(run, source, stop);
         MFD_CHECK(runs_.flush(stop));
         if (had_slot)
