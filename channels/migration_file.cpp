@@ -149,14 +149,10 @@ Result<void> MigrationFile::find_stream(std::uint64_t offset) {
 }
 
 Result<void> MigrationFile::reserve(std::uint64_t end) {
-    const auto set_length = [this](std::uint64_t bytes) -> Result<void> {
-        if (::ftruncate(buffered_.get(), static_cast<off_t>(bytes)) != 0)
-            return make_sys_error("give migration file '" + name_ + "' its length of 0x" +
-                                      hex_text(bytes) + " bytes",
-                                  errno);
-        return {};
-    };
-    MFD_CHECK(set_length(end));
+    if (::ftruncate(buffered_.get(), static_cast<off_t>(end)) != 0)
+        return make_sys_error("give migration file '" + name_ + "' its length of 0x" +
+                                  hex_text(end) + " bytes",
+                              errno);
     if (!has_old_stream_)
         return {};
     // Its magic number and, where the new stream is as long, its end mark are gone; after the sync

@@ -20,8 +20,6 @@ namespace {
 // one cache line between processors.
 constexpr std::size_t kScratchBytes = std::size_t{64} << 10;
 
-constexpr int kMadvPopulateWrite = 23; // the kernel's MADV_POPULATE_WRITE, Linux 5.14
-
 struct FreeScratch {
     void operator()(std::byte* bytes) const {
         ::operator delete[](bytes, std::align_val_t{kScratchBytes});
@@ -35,7 +33,7 @@ void populate(std::byte* base, PageRun run) {
     constexpr std::uint64_t least_pages = 4; // below that the call costs what it saves
     if (run.count >= least_pages)
         static_cast<void>(
-            ::madvise(base + run.first * kPageSize, run.count * kPageSize, kMadvPopulateWrite));
+            ::madvise(base + run.first * kPageSize, run.count * kPageSize, MADV_POPULATE_WRITE));
 }
 
 // Memory that is zero stays untouched: it may be a hole, and writing would allocate it.
@@ -107,9 +105,8 @@ private:
                 MFD_CHECK(runs_.offer(gap, PageSource::StandIn, stop));
                 MFD_CHECK(make_zero(block, gap));
             }
-            if (run) {
+            if (run)
                 MFD_CHECK(read_run(block, *run, stop));
-            }
             if (stop.stop_requested())
                 return Error{Errc::Cancelled, "stopped on request"};
             at = gap.end() + (run ? run->count : 0);

@@ -13,6 +13,8 @@ namespace mfd {
 
 class RateLimiter {
 public:
+    static constexpr std::uint64_t kUnlimited = ~std::uint64_t{0};
+
     // Bytes per second; 0 means no limit.
     explicit RateLimiter(std::uint64_t bytes_per_second) { set_rate(bytes_per_second); }
 
@@ -22,14 +24,13 @@ public:
     // Waits until `bytes` may be moved; they may exceed what a second allows. False if stopped.
     [[nodiscard]] bool acquire(std::uint64_t bytes, const std::stop_token& stop) MFD_EXCLUDES(mu_);
 
-    // The largest transfer that keeps the rate even; 2^64 - 1 without a limit.
+    // The largest transfer that keeps the rate even; kUnlimited without a limit.
     [[nodiscard]] std::uint64_t transfer_bytes() const {
         return transfer_bytes_.load(std::memory_order_relaxed);
     }
 
 private:
     using Clock = TokenBucket::Clock;
-    static constexpr std::uint64_t kUnlimited = ~std::uint64_t{0};
 
     std::atomic<std::uint64_t> transfer_bytes_{kUnlimited};
     Mutex mu_;

@@ -37,7 +37,7 @@ public:
 
     // The largest transfer that suits the rate now; may be less than a page.
     [[nodiscard]] std::uint64_t transfer_bytes() const {
-        return limiter_ != nullptr ? limiter_->transfer_bytes() : ~std::uint64_t{0};
+        return limiter_ != nullptr ? limiter_->transfer_bytes() : RateLimiter::kUnlimited;
     }
 
     // An empty vector to put the parts of the next transfer in; its capacity is kept. The same one

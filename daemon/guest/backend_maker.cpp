@@ -88,11 +88,6 @@ Result<void> bind_to_nodes(const BackendProperties& p, const MappedMemory& mappi
     return {};
 }
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22  // NOLINT: the kernel's names, Linux 5.14
-#define MADV_POPULATE_WRITE 23 // NOLINT
-#endif
-
 int populate(std::byte* begin, std::uint64_t bytes, int advice) {
     for (std::uint64_t at = 0; at < bytes;) {
         const std::uint64_t step = std::min(kPreallocStep, bytes - at);
