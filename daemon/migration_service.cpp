@@ -17,10 +17,6 @@ Error wrong_state(std::string text) {
     return Error{Errc::WrongState, std::move(text)};
 }
 
-Error bad_argument(std::string text) {
-    return Error{Errc::BadArgument, std::move(text)};
-}
-
 } // namespace
 
 MigrationService::MigrationService(boost::asio::io_context& control, MigrationSettings settings,

@@ -47,7 +47,7 @@ const std::vector<ParameterInfo>& table() {
         {"x-vcpu-dirty-limit-period", Uint64, 1000, "vCPUs; no effect.", 1, 1000, "a value between 1 and 1000", 15},
         {"vcpu-dirty-limit", Uint64, 1, "vCPUs; no effect.", 1, std::numeric_limits<std::uint64_t>::max(), "", 16},
         {"mode", Mode, "normal", "Only normal can be saved here."},
-        {"zero-page-detection", ZeroPageDetection, "multifd", "none: store every page; legacy, multifd: leave zero pages out."},
+        {"zero-page-detection", ZeroPages, "multifd", "none: store every page; legacy, multifd: leave zero pages out."},
         {"direct-io", Bool, false, "The channels (with multifd) read and write with O_DIRECT."},
         {"x-sync", Bool, nullptr, "File data reach stable storage before a save is completed (default true)."},
         {"x-reuse-blocks", Bool, nullptr, "A save into an existing file writes into the blocks the file has on the disk instead of freeing them first (default false)."},

@@ -21,10 +21,10 @@ enum class ParameterType : std::uint8_t {
     Bool,
     String,
     StrOrNull,
-    Compression,       // enum MultiFDCompression
-    Mode,              // enum MigMode
-    ZeroPageDetection, // enum ZeroPageDetection
-    BitmapMapping,     // array of BitmapMigrationNodeAlias
+    Compression,   // enum MultiFDCompression
+    Mode,          // enum MigMode
+    ZeroPages,     // enum ZeroPageDetection
+    BitmapMapping, // array of BitmapMigrationNodeAlias
 };
 
 struct ParameterInfo {

@@ -9,6 +9,10 @@ std::string errno_text(int sys) {
     return std::generic_category().message(sys);
 }
 
+Error bad_argument(std::string what) {
+    return Error{Errc::BadArgument, std::move(what)};
+}
+
 Error make_sys_error(std::string what, int sys) {
     what += ": ";
     what += errno_text(sys);

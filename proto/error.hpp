@@ -31,6 +31,9 @@ struct [[nodiscard]] Error {
 // Error for a failed system call: `what` and the text of `sys`, joined by ": ".
 Error make_sys_error(std::string what, int sys);
 
+// Error for something a client or an option asked for, with the whole text.
+Error bad_argument(std::string what);
+
 // The text of an errno as QEMU and strerror(3) print it. May be called from any thread.
 std::string errno_text(int sys);
 

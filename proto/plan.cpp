@@ -26,20 +26,21 @@ constexpr std::size_t kMachineNameMaxBytes = 255;
 // Chosen. QEMU has about twenty capabilities.
 constexpr std::size_t kCapabilitiesMax = 64;
 
-Error bad_argument(std::string what) {
+Error invalid_layout(std::string what) {
     return Error{Errc::BadArgument, std::move(what), EINVAL};
 }
 
 Result<void> check_configuration(const Configuration& configuration) {
     if (configuration.machine.size() > kMachineNameMaxBytes ||
         configuration.machine.find('\0') != std::string::npos)
-        return bad_argument("machine name '" + printable(configuration.machine) +
-                            "' cannot stand in a stream");
+        return invalid_layout("machine name '" + printable(configuration.machine) +
+                              "' cannot stand in a stream");
     if (configuration.capabilities.size() > kCapabilitiesMax)
-        return bad_argument("too many capabilities to record in a stream");
+        return invalid_layout("too many capabilities to record in a stream");
     for (const std::string& name : configuration.capabilities)
         if (const auto fault = name_fault(name); !fault.empty())
-            return bad_argument("capability name '" + printable(name) + "' " + std::string(fault));
+            return invalid_layout("capability name '" + printable(name) + "' " +
+                                  std::string(fault));
     return {};
 }
 
@@ -48,12 +49,12 @@ Result<void> check_blocks(std::span<const BlockSpec> blocks) {
     for (const BlockSpec& block : blocks) {
         const std::string shown = "RAM block '" + printable(block.idstr) + "'";
         if (const auto fault = name_fault(block.idstr); !fault.empty())
-            return bad_argument(shown + ": name " + std::string(fault));
+            return invalid_layout(shown + ": name " + std::string(fault));
         if (!names.insert(block.idstr).second)
-            return bad_argument(shown + ": two blocks have this name");
+            return invalid_layout(shown + ": two blocks have this name");
         if (block.used_length == 0 || block.used_length % kPageSize != 0)
-            return bad_argument(shown + ": length " + hex(block.used_length) +
-                                " is not a positive multiple of 4096");
+            return invalid_layout(shown + ": length " + hex(block.used_length) +
+                                  " is not a positive multiple of 4096");
     }
     return {};
 }
@@ -136,8 +137,8 @@ Result<StreamPlan> plan_stream(FileOffset stream_offset, Configuration configura
     at.add(wire::kEosBytes + wire::kFooterBytes);
     plan.head_end = at.get();
     if (!at.fits())
-        return bad_argument("plan a stream at offset " + hex(stream_offset.value) +
-                            ": the RAM blocks end past the largest possible file");
+        return invalid_layout("plan a stream at offset " + hex(stream_offset.value) +
+                              ": the RAM blocks end past the largest possible file");
     plan.configuration = std::move(configuration);
     return plan;
 }

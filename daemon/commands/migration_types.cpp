@@ -50,7 +50,7 @@ TypeRef type_of(ParameterType type) {
         return schema::enumeration("MultiFDCompression", {"none", "zlib", "zstd"});
     case ParameterType::Mode:
         return schema::enumeration("MigMode", {"normal", "cpr-reboot", "cpr-transfer"});
-    case ParameterType::ZeroPageDetection:
+    case ParameterType::ZeroPages:
         return schema::enumeration("ZeroPageDetection", {"none", "legacy", "multifd"});
     case ParameterType::BitmapMapping:
         return bitmap_mapping();

@@ -22,40 +22,38 @@ constexpr std::size_t kMaxBlockNameBytes = 255;
 // QEMU's bound for node numbers; the kernel knows up to 1024.
 constexpr std::uint16_t kMaxHostNodes = 128;
 
-Error bad(std::string what) {
-    return Error{Errc::BadArgument, std::move(what)};
-}
-
 Result<void> check_file_values(const BackendProperties& p) {
     if (p.rom == OnOffAuto::On && !p.readonly)
-        return bad("property 'rom' = 'on' is not supported with 'readonly' = 'off'");
+        return bad_argument("property 'rom' = 'on' is not supported with 'readonly' = 'off'");
     if (p.rom == OnOffAuto::Off && p.readonly && p.share)
-        return bad("property 'rom' = 'off' is incompatible with 'readonly' = 'on' and 'share' = "
-                   "'on'");
+        return bad_argument(
+            "property 'rom' = 'off' is incompatible with 'readonly' = 'on' and 'share' = "
+            "'on'");
     return {};
 }
 
 Result<void> check_nodes(const BackendProperties& p) {
     for (const std::uint16_t node : p.host_nodes)
         if (node >= kMaxHostNodes)
-            return bad("Invalid host-nodes value: " + std::to_string(node));
+            return bad_argument("Invalid host-nodes value: " + std::to_string(node));
     if (p.policy == NumaPolicy::Default && !p.host_nodes.empty())
-        return bad(
+        return bad_argument(
             "host-nodes must be empty for policy default, or you should explicitly specify a "
             "policy other than default");
     if (p.policy != NumaPolicy::Default && p.host_nodes.empty())
-        return bad("host-nodes must be set for policy " + std::string(numa_policy_name(p.policy)));
+        return bad_argument("host-nodes must be set for policy " +
+                            std::string(numa_policy_name(p.policy)));
     return {};
 }
 
 // Page and size rules where they do not depend on the file. QEMU tells them after the nodes' ones.
 Result<void> check_sizes(const BackendProperties& p) {
     if (p.type == BackendType::Memfd && p.hugetlb && (p.hugetlb_size & (p.hugetlb_size - 1)) != 0)
-        return bad("Hugepage size must be a power of 2");
+        return bad_argument("Hugepage size must be a power of 2");
     // Sizes no address space has run out of memory, whether or not they are a multiple of anything.
     if (p.size % kPageSize != 0 && p.size <= kMaxBackendBytes)
-        return bad("backend '" + std::string(backend_type_name(p.type)) +
-                   "' memory size must be multiple of 4 KiB");
+        return bad_argument("backend '" + std::string(backend_type_name(p.type)) +
+                            "' memory size must be multiple of 4 KiB");
     return {};
 }
 
@@ -107,17 +105,17 @@ std::string BackendProperties::block_name() const {
 Result<void> check_backend_values(const BackendProperties& p) {
     const std::string type(backend_type_name(p.type));
     if (!is_identifier(p.id))
-        return bad("Parameter 'id' expects an identifier");
+        return bad_argument("Parameter 'id' expects an identifier");
     if (p.size == 0)
-        return bad("property 'size' of " + type + " doesn't take value '0'");
+        return bad_argument("property 'size' of " + type + " doesn't take value '0'");
     if (p.prealloc_threads == 0)
-        return bad("property 'prealloc-threads' of " + type + " doesn't take value '0'");
+        return bad_argument("property 'prealloc-threads' of " + type + " doesn't take value '0'");
     const std::string block = p.block_name();
     if (block.size() > kMaxBlockNameBytes || block.find('\0') != std::string::npos)
-        return bad("block name of backend '" + p.id.substr(0, 64) +
-                   "' must be 1 to 255 bytes without zero bytes");
+        return bad_argument("block name of backend '" + p.id.substr(0, 64) +
+                            "' must be 1 to 255 bytes without zero bytes");
     if (p.type == BackendType::Shm && !p.share)
-        return bad("can't create shm backend with `share=off`");
+        return bad_argument("can't create shm backend with `share=off`");
     MFD_CHECK(check_nodes(p));
     MFD_CHECK(check_sizes(p));
     if (p.type == BackendType::File)

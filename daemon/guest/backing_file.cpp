@@ -38,10 +38,6 @@ std::string hex(std::uint64_t value) {
     return {text.data(), static_cast<std::size_t>(length)};
 }
 
-Error bad(std::string what) {
-    return Error{Errc::BadArgument, std::move(what)};
-}
-
 Result<std::string> random_name(std::string_view prefix) {
     std::uint64_t number = 0;
     if (::getrandom(&number, sizeof(number), 0) != sizeof(number))
@@ -194,11 +190,12 @@ Result<OpenedFile> open_path(const BackendProperties& p, const FdsetOpener& open
 Result<void> check_file(const BackendProperties& p, const FileFacts& facts) {
     const std::string page = hex(facts.page_bytes);
     if (p.align % facts.page_bytes != 0)
-        return bad("alignment " + hex(p.align) + " must be multiples of page size " + page);
+        return bad_argument("alignment " + hex(p.align) + " must be multiples of page size " +
+                            page);
     if (p.align != 0 && !std::has_single_bit(p.align))
-        return bad("alignment " + hex(p.align) + " must be a power of two");
+        return bad_argument("alignment " + hex(p.align) + " must be a power of two");
     if (p.offset % facts.page_bytes != 0)
-        return bad("offset " + hex(p.offset) + " must be multiples of page size " + page);
+        return bad_argument("offset " + hex(p.offset) + " must be multiples of page size " + page);
     return {};
 }
 
@@ -211,9 +208,9 @@ Result<std::uint64_t> fit_file(const BackendProperties& p, const FileFacts& fact
         return map_bytes.value_or(p.size);
     const bool grow = *facts.bytes == 0 && !p.readonly;
     if (!grow && (!end || *end > *facts.bytes))
-        return bad(p.id + " backing store size " + hex(*facts.bytes) +
-                   " is too small for 'size' option " + hex(map_bytes.value_or(p.size)) +
-                   " plus 'offset' option " + hex(p.offset));
+        return bad_argument(p.id + " backing store size " + hex(*facts.bytes) +
+                            " is too small for 'size' option " + hex(map_bytes.value_or(p.size)) +
+                            " plus 'offset' option " + hex(p.offset));
     if (grow) // an end past the largest file is past every limit of the kernel, too
         MFD_CHECK(resize(fd, end.value_or(std::numeric_limits<std::uint64_t>::max()),
                          "backing store " + p.mem_path));

@@ -8,7 +8,7 @@ namespace mfd::ctl {
 
 namespace {
 
-constexpr Millis kTick{200};
+constexpr Millis kPollInterval{200};
 
 bool runs(const std::string& status) {
     return status == "setup" || status == "active" || status == "pre-switchover" ||
@@ -32,7 +32,7 @@ Result<Exit> cancel(Client& client) {
     MFD_CHECK(client.call("migrate_cancel"));
     while (runs(text_in(info, "status"))) {
         // The event only shortens the wait: a server may have them turned off.
-        MFD_CHECK(client.wait_event("MIGRATION", kTick));
+        MFD_CHECK(client.wait_event("MIGRATION", kPollInterval));
         MFD_TRY(info, client.call("query-migrate"));
     }
     const auto status = text_in(info, "status");

@@ -30,7 +30,7 @@ EngineKind any_kind() {
     return kind;
 }
 
-std::vector<std::byte> pattern(std::size_t bytes, unsigned seed) {
+std::vector<std::byte> engine_pattern(std::size_t bytes, unsigned seed) {
     std::vector<std::byte> data(bytes);
     for (std::size_t at = 0; at < bytes; ++at)
         data[at] = static_cast<std::byte>(at * 13 + at / 256 + seed);
@@ -44,7 +44,7 @@ TEST_CASE("transfers of many parts go where they belong and come back", "[io_eng
     const TempFile file;
     const auto fd = file.open(O_RDWR);
     const auto engine = make(kind, {FdRef(), fd.ref()});
-    auto data = pattern(300'000, 1);
+    auto data = engine_pattern(300'000, 1);
     std::vector<iovec> parts;
     for (std::size_t at = 0; at < data.size(); at += 1000)
         parts.push_back({data.data() + at, 1000});
@@ -71,7 +71,7 @@ TEST_CASE("a full engine completes every transfer once", "[io_engine]") {
     const auto fd = file.open(O_RDWR);
     const auto engine = make(kind, {fd.ref()});
     constexpr std::size_t kBytes = 4096;
-    auto data = pattern(64 * kBytes, 2);
+    auto data = engine_pattern(64 * kBytes, 2);
     std::vector<iovec> parts(64);
     std::vector<std::uint64_t> tags;
     for (std::uint64_t tag = 0; tag < 64; ++tag) {
@@ -93,7 +93,7 @@ TEST_CASE("a full engine completes every transfer once", "[io_engine]") {
 TEST_CASE("a read past the end of the file says so after what there was", "[io_engine]") {
     const auto kind = any_kind();
     const TempFile file;
-    const auto data = pattern(5000, 3);
+    const auto data = engine_pattern(5000, 3);
     file.write(0, data);
     const auto fd = file.open(O_RDONLY);
     const auto engine = make(kind, {fd.ref()});
@@ -112,7 +112,7 @@ TEST_CASE("the kernel's refusal comes with the completion", "[io_engine]") {
     const TempFile file;
     const auto fd = file.open(O_RDONLY);
     const auto engine = make(kind, {fd.ref()});
-    auto data = pattern(4096, 4);
+    auto data = engine_pattern(4096, 4);
     std::vector<iovec> parts{{data.data(), data.size()}};
     engine->start({TransferOp::Write, 0, 0, parts, 0});
     CHECK(engine->reap()->sys == EBADF);
@@ -122,7 +122,7 @@ TEST_CASE("an engine that dies with transfers in flight waits for them", "[io_en
     const auto kind = any_kind();
     const TempFile file;
     const auto fd = file.open(O_RDWR);
-    const auto data = pattern(1 << 20, 5);
+    const auto data = engine_pattern(1 << 20, 5);
     {
         auto copy = data;
         std::vector<iovec> parts{{copy.data(), copy.size()}};

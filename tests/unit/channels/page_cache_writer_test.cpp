@@ -15,7 +15,7 @@ using mfd::test::TempFile;
 
 namespace {
 
-std::vector<std::byte> pattern(std::size_t bytes, unsigned seed) {
+std::vector<std::byte> cache_pattern(std::size_t bytes, unsigned seed) {
     std::vector<std::byte> data(bytes);
     for (std::size_t at = 0; at < bytes; ++at)
         data[at] = static_cast<std::byte>(at * 7 + at / 4096 + seed);
@@ -47,7 +47,7 @@ TEST_CASE("what several channels write at a time stands where it belongs", "[pag
         for (unsigned channel = 0; channel < kChannels; ++channel)
             channels.emplace_back([&, channel] {
                 for (unsigned i = 0; i < kEach && results[channel].has_value(); ++i) {
-                    auto data = pattern(kBytes, channel * kEach + i);
+                    auto data = cache_pattern(kBytes, channel * kEach + i);
                     auto parts = cut(data);
                     results[channel] =
                         writer.write(fd.ref(), parts, (channel * kEach + i) * kBytes);
@@ -57,13 +57,13 @@ TEST_CASE("what several channels write at a time stands where it belongs", "[pag
     for (const auto& result : results)
         CHECK(result.has_value());
     for (unsigned i = 0; i < kChannels * kEach; ++i)
-        CHECK(file.read(i * kBytes, kBytes) == pattern(kBytes, i));
+        CHECK(file.read(i * kBytes, kBytes) == cache_pattern(kBytes, i));
 }
 
 TEST_CASE("a failed write is reported, and the next may go", "[page_cache_writer]") {
     const TempFile file;
     PageCacheWriter writer(WriteBack::AtOnce);
-    auto data = pattern(100'000, 1);
+    auto data = cache_pattern(100'000, 1);
     auto parts = cut(data);
     const auto refused = writer.write(file.open(O_RDONLY).ref(), parts, 0);
     REQUIRE(refused.has_error());

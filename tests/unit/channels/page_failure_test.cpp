@@ -28,8 +28,8 @@ namespace {
 constexpr int kDepth = 4; // writes in flight
 
 // Memory full of data, and engines whose answers the test decides.
-struct Fixture {
-    Fixture() : memory(8192), present(8192) {
+struct FailingJob {
+    FailingJob() : memory(8192), present(8192) {
         std::mt19937_64 random(1);
         memory.fill({0, memory.pages()}, random);
         blocks.push_back({"pc.ram", memory.base(), memory.bytes(), 1 << 20, &present});
@@ -63,7 +63,7 @@ TEST_CASE("a failed write ends the pass with block, offset and reason, and the n
           "[page_failure]") {
     const auto channels = GENERATE(1U, 2U, 8U);
     const auto sys = GENERATE(ENOSPC, EIO);
-    Fixture f;
+    FailingJob f;
     std::atomic<bool> broken{true};
     constexpr std::uint64_t kBad = (1 << 20) + 160 * kPageSize;
     {
@@ -88,7 +88,7 @@ TEST_CASE("a failed write ends the pass with block, offset and reason, and the n
 }
 
 TEST_CASE("when everything fails the pass ends at once with one of the errors", "[page_failure]") {
-    Fixture f;
+    FailingJob f;
     std::atomic<int> writes{0};
     auto saver = mfd::PageSaver::start(f.file,
                                        f.options(4,
@@ -106,7 +106,7 @@ TEST_CASE("when everything fails the pass ends at once with one of the errors", 
 
 TEST_CASE("a cancel between transfers ends the pass as cancelled", "[page_failure]") {
     const auto channels = GENERATE(1U, 8U);
-    Fixture f;
+    FailingJob f;
     std::stop_source stop;
     std::atomic<int> writes{0};
     auto saver = mfd::PageSaver::start(f.file,
@@ -125,7 +125,7 @@ TEST_CASE("a cancel between transfers ends the pass as cancelled", "[page_failur
 }
 
 TEST_CASE("a cancel reaches workers that wait for bandwidth", "[page_failure]") {
-    Fixture f;
+    FailingJob f;
     std::stop_source stop;
     mfd::RateLimiter limiter(1);
     auto options = f.options(2, [&](const Recorded&) {
@@ -140,7 +140,7 @@ TEST_CASE("a cancel reaches workers that wait for bandwidth", "[page_failure]") 
 }
 
 TEST_CASE("a pass that is already cancelled writes nothing", "[page_failure]") {
-    Fixture f;
+    FailingJob f;
     std::stop_source stop;
     stop.request_stop();
     auto saver =
@@ -151,7 +151,7 @@ TEST_CASE("a pass that is already cancelled writes nothing", "[page_failure]") {
 }
 
 TEST_CASE("an engine that cannot be made fails the start", "[page_failure]") {
-    Fixture f;
+    FailingJob f;
     mfd::SaveOptions options;
     options.make_engine =
         [](const mfd::EngineSetup&) -> mfd::Result<std::unique_ptr<mfd::IoEngine>> {
@@ -163,7 +163,7 @@ TEST_CASE("an engine that cannot be made fails the start", "[page_failure]") {
 }
 
 TEST_CASE("a full disk is the error of a save on the real file system", "[page_failure]") {
-    Fixture f;
+    FailingJob f;
     // /dev/full takes no bytes; the migration file itself would refuse it, its workers do not know.
     mfd::SaveOptions options;
     const mfd::UniqueFd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
@@ -182,7 +182,7 @@ TEST_CASE("a full disk is the error of a save on the real file system", "[page_f
 }
 
 TEST_CASE("a failed read ends the load with block, page, offset and reason", "[page_failure]") {
-    Fixture f;
+    FailingJob f;
     f.present.set_range({0, f.present.pages()});
     mfd::LoadOptions options;
     options.transfer_bytes = 16 * kPageSize;

@@ -22,7 +22,7 @@ using mfd::test::TempFile;
 
 namespace {
 
-mfd::LoadOptions options_of(const mfd::test::JobWay& way) {
+mfd::LoadOptions load_options(const mfd::test::JobWay& way) {
     mfd::LoadOptions options;
     options.channels = way.channels;
     options.engine = way.engine;
@@ -75,7 +75,7 @@ TEST_CASE("set pages come from their slots and clear ones are zero, whatever was
     memory.fill_runs(10, random);
     const auto file = mfd::test::open_job_file(path, mfd::FileUse::Load, way.page_io);
     mfd::Counters counters(way.channels);
-    auto loader = mfd::PageLoader::start(file, options_of(way), counters);
+    auto loader = mfd::PageLoader::start(file, load_options(way), counters);
     REQUIRE(loader.has_value());
     const std::vector<LoadBlock> blocks{
         {"m0", memory.base(), memory.bytes(), saved.pages_offset, &saved.present, {}}};
@@ -114,7 +114,7 @@ TEST_CASE("bridged gaps never allocate the clear pages of fresh memory", "[page_
     GuestMemory memory(2000);
     const auto file = mfd::test::open_job_file(path, mfd::FileUse::Load, way.page_io);
     mfd::Counters counters(way.channels);
-    auto loader = mfd::PageLoader::start(file, options_of(way), counters);
+    auto loader = mfd::PageLoader::start(file, load_options(way), counters);
     REQUIRE(loader.has_value());
     // Fresh memory: there is nothing to make zero.
     const auto leave = [](PageRun) -> mfd::Result<void> { return {}; };
@@ -179,7 +179,7 @@ TEST_CASE("a file that is too short names block, page and offset", "[page_loader
     present.set_range({0, 512});
     const auto file = mfd::test::open_job_file(path, mfd::FileUse::Load, way.page_io);
     mfd::Counters counters(way.channels);
-    auto loader = mfd::PageLoader::start(file, options_of(way), counters);
+    auto loader = mfd::PageLoader::start(file, load_options(way), counters);
     REQUIRE(loader.has_value());
     const std::vector<LoadBlock> blocks{{"pc.ram", memory.base(), memory.bytes(), 0, &present, {}}};
     const auto result = (*loader)->load(blocks, {});

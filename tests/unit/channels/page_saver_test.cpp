@@ -29,7 +29,7 @@ namespace {
 
 constexpr std::uint64_t kPagesOffset = std::uint64_t{1} << 20;
 
-mfd::SaveOptions options_of(const mfd::test::JobWay& way) {
+mfd::SaveOptions save_options(const mfd::test::JobWay& way) {
     mfd::SaveOptions options;
     options.channels = way.channels;
     options.engine = way.engine;
@@ -71,7 +71,7 @@ TEST_CASE("a saved file is the one a page-by-page writer makes", "[page_saver]")
     const TempFile path;
     const auto file = mfd::test::open_job_file(path, mfd::FileUse::Save, way.page_io);
     mfd::Counters counters(way.channels);
-    auto options = options_of(way);
+    auto options = save_options(way);
     options.zero_page_detection = detection;
     auto saver = mfd::PageSaver::start(file, options, counters);
     REQUIRE(saver.has_value());
@@ -125,7 +125,7 @@ TEST_CASE("holes are neither touched nor stored, but known to be zero", "[page_s
     const TempFile path;
     const auto file = mfd::test::open_job_file(path, mfd::FileUse::Save, way.page_io);
     mfd::Counters counters(way.channels);
-    auto options = options_of(way);
+    auto options = save_options(way);
     options.zero_page_detection = detection;
     auto saver = mfd::PageSaver::start(file, options, counters);
     REQUIRE(saver.has_value());
@@ -157,7 +157,7 @@ TEST_CASE("later passes write what is dirty and clear the bits of pages that bec
     const TempFile path;
     const auto file = mfd::test::open_job_file(path, mfd::FileUse::Save, way.page_io);
     mfd::Counters counters(way.channels);
-    auto saver = mfd::PageSaver::start(file, options_of(way), counters);
+    auto saver = mfd::PageSaver::start(file, save_options(way), counters);
     REQUIRE(saver.has_value());
     REQUIRE((*saver)->pass(blocks, {}).has_value());
     for (int pass = 0; pass < 3; ++pass) {
@@ -239,7 +239,7 @@ TEST_CASE("slots of pages that became zero are given back, and the file keeps it
           "[page_saver]") {
     const auto way = mfd::test::any_way();
     Emptied emptied(way);
-    auto options = options_of(way);
+    auto options = save_options(way);
     options.punch_percent = kAnyTime;
     emptied.save_twice(options);
     CHECK(emptied.wrong() == 0);
@@ -254,7 +254,7 @@ TEST_CASE("holes are punched in whole runs, and only where a page was stored bef
     Emptied emptied(way);
     std::atomic<std::uint64_t> punched_bytes = 0;
     std::atomic<std::uint64_t> punches = 0;
-    auto options = options_of(way);
+    auto options = save_options(way);
     options.punch_percent = kAnyTime;
     options.punch_hole = [&](mfd::FdRef, std::uint64_t, std::uint64_t bytes) {
         punched_bytes += bytes;
@@ -272,7 +272,7 @@ TEST_CASE("a file system that cannot punch is asked once by each worker at most,
     const auto way = mfd::test::any_way();
     Emptied emptied(way);
     std::atomic<unsigned> asked = 0;
-    auto options = options_of(way);
+    auto options = save_options(way);
     options.punch_hole = [&](mfd::FdRef, std::uint64_t, std::uint64_t) {
         ++asked;
         return EOPNOTSUPP;
@@ -289,7 +289,7 @@ TEST_CASE("where there is no time, the longest run is punched and the rest is no
     const auto way = mfd::test::any_way();
     Emptied emptied(way);
     std::atomic<unsigned> punches = 0;
-    auto options = options_of(way);
+    auto options = save_options(way);
     options.punch_percent = 0;
     options.punch_hole = [&](mfd::FdRef, std::uint64_t, std::uint64_t bytes) {
         punches += bytes == (Emptied::kStep - 1) * kPageSize ? 1 : 1000;
@@ -304,7 +304,7 @@ TEST_CASE("where there is no time, the longest run is punched and the rest is no
 TEST_CASE("without punching the slots keep their blocks", "[page_saver]") {
     const auto way = mfd::test::any_way();
     Emptied emptied(way);
-    auto options = options_of(way);
+    auto options = save_options(way);
     options.punch_hole = {};
     emptied.save_twice(options);
     CHECK(emptied.wrong() == 0);

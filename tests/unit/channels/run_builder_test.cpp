@@ -20,9 +20,9 @@ using mfd::test::ScriptedEngine;
 namespace {
 
 // A builder over an engine that records. Memory is never touched, so any address will do.
-struct Fixture {
-    explicit Fixture(mfd::RunLimits limits, std::uint64_t pages_offset = 1 << 20,
-                     mfd::RateLimiter* limiter = nullptr)
+struct RunFixture {
+    explicit RunFixture(mfd::RunLimits limits, std::uint64_t pages_offset = 1 << 20,
+                        mfd::RateLimiter* limiter = nullptr)
         : window(std::make_unique<ScriptedEngine>(
                      2, [](const Recorded&) { return 0; }, &record),
                  counters.channel(0), limiter),
@@ -64,7 +64,7 @@ mfd::RunLimits limits(std::size_t transfer_pages, std::size_t bridge_pages) {
 } // namespace
 
 TEST_CASE("adjacent runs become one write", "[run_builder]") {
-    Fixture f(limits(256, 0));
+    RunFixture f(limits(256, 0));
     f.add(3, 2);
     f.add(5, 1);
     f.add(6, 10);
@@ -76,7 +76,7 @@ TEST_CASE("adjacent runs become one write", "[run_builder]") {
 
 TEST_CASE("a gap is written along up to the bridge's length and not a page longer",
           "[run_builder]") {
-    Fixture f(limits(256, 8));
+    RunFixture f(limits(256, 8));
     f.add(0, 1);
     f.offer(1, 8);
     f.add(9, 1);
@@ -87,7 +87,7 @@ TEST_CASE("a gap is written along up to the bridge's length and not a page longe
 }
 
 TEST_CASE("a gap in pieces counts as a whole, and one at the end is not written", "[run_builder]") {
-    Fixture f(limits(256, 8));
+    RunFixture f(limits(256, 8));
     f.add(0, 1);
     f.offer(1, 4);
     f.offer(5, 4);
@@ -101,7 +101,7 @@ TEST_CASE("a gap in pieces counts as a whole, and one at the end is not written"
 }
 
 TEST_CASE("pages that were not offered are never written along", "[run_builder]") {
-    Fixture f(limits(256, 8));
+    RunFixture f(limits(256, 8));
     f.add(0, 1);
     f.add(2, 1);
     f.offer(3, 1);
@@ -111,7 +111,7 @@ TEST_CASE("pages that were not offered are never written along", "[run_builder]"
 }
 
 TEST_CASE("long runs are cut at the transfer size", "[run_builder]") {
-    Fixture f(limits(16, 8));
+    RunFixture f(limits(16, 8));
     f.add(1, 40);
     f.finish();
     CHECK(f.written() == std::vector<PageRun>{{1, 16}, {17, 16}, {33, 8}});
@@ -120,7 +120,7 @@ TEST_CASE("long runs are cut at the transfer size", "[run_builder]") {
 TEST_CASE("at a low rate transfers are cut to a fiftieth of a second", "[run_builder]") {
     // 4 pages and a bit; the debt of the first transfer is paid within the test's time.
     mfd::RateLimiter limiter(4 * kPageSize * 50 + 50);
-    Fixture f(limits(16, 8), 1 << 20, &limiter);
+    RunFixture f(limits(16, 8), 1 << 20, &limiter);
     f.add(1, 6);
     f.finish();
     CHECK(f.written() == std::vector<PageRun>{{1, 4}, {5, 2}});
@@ -128,7 +128,7 @@ TEST_CASE("at a low rate transfers are cut to a fiftieth of a second", "[run_bui
 
 TEST_CASE("however low the rate, a transfer has a page", "[run_builder]") {
     mfd::RateLimiter limiter(1);
-    Fixture f(limits(16, 8), 1 << 20, &limiter);
+    RunFixture f(limits(16, 8), 1 << 20, &limiter);
     f.add(1, 1);
     f.finish();
     CHECK(f.written() == std::vector<PageRun>{{1, 1}});
@@ -136,7 +136,7 @@ TEST_CASE("however low the rate, a transfer has a page", "[run_builder]") {
 
 TEST_CASE("a transfer that has begun keeps its size when the rate changes", "[run_builder]") {
     mfd::RateLimiter limiter(0);
-    Fixture f(limits(16, 8), 1 << 20, &limiter);
+    RunFixture f(limits(16, 8), 1 << 20, &limiter);
     f.add(1, 8);
     limiter.set_rate(1);
     f.add(9, 8);
@@ -146,7 +146,7 @@ TEST_CASE("a transfer that has begun keeps its size when the rate changes", "[ru
 }
 
 TEST_CASE("stand-ins never point into the guest's memory", "[run_builder]") {
-    Fixture f(limits(256, 8));
+    RunFixture f(limits(256, 8));
     f.add(0, 1);
     f.offer(1, 6, PageSource::StandIn);
     f.add(7, 1);
@@ -166,7 +166,7 @@ TEST_CASE("ends that are no whole device unit go through the buffered descriptor
           "[run_builder]") {
     auto with_direct = limits(64, 0);
     with_direct.direct = mfd::DirectAlignment{4096, 16384};
-    Fixture f(with_direct);
+    RunFixture f(with_direct);
     f.add(3, 10); // unit boundaries at 4, 8, 12
     f.add(17, 2); // inside one unit
     f.add(20, 4); // exactly one
@@ -183,7 +183,7 @@ TEST_CASE("memory aligned worse than the device wants goes through the buffered 
           "[run_builder]") {
     auto with_direct = limits(64, 0);
     with_direct.direct = mfd::DirectAlignment{65536, 4096};
-    Fixture f(with_direct);
+    RunFixture f(with_direct);
     f.base += kPageSize;
     f.runs.set_target({{&f.name, 1 << 20}, f.base});
     f.add(0, 1);
@@ -199,7 +199,7 @@ TEST_CASE("any sequence of runs is written page by page where it belongs", "[run
     const std::size_t transfer_pages = 1 + random() % 64; // one draw per statement: same everywhere
     auto with_direct = limits(transfer_pages, random() % 10);
     with_direct.direct = mfd::DirectAlignment{512, static_cast<std::uint32_t>(unit)};
-    Fixture f(with_direct, pages_offset);
+    RunFixture f(with_direct, pages_offset);
     std::vector<int> wanted; // 1: added, 0: offered, -1: left out
     while (wanted.size() < 3000) {
         const std::uint64_t first = wanted.size();

@@ -11,41 +11,19 @@
 #include <vector>
 
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 using mfd::ByteExtent;
 using mfd::MemoryBackend;
 using mfd::MemoryKind;
+using mfd::test::all_zero;
 using mfd::test::backend;
+using mfd::test::extents;
+using mfd::test::file_bytes;
+using mfd::test::fill;
+using mfd::test::kPage;
 using mfd::test::refusal;
 using mfd::test::ScratchDirectory;
 
-namespace {
-
-constexpr std::uint64_t kPage = 4096;
-
-std::uint64_t file_bytes(const MemoryBackend& block) {
-    struct stat status = {};
-    REQUIRE(::fstat(block.fd().get(), &status) == 0);
-    return static_cast<std::uint64_t>(status.st_blocks) * 512;
-}
-
-void fill(const MemoryBackend& block, std::uint64_t page, std::uint64_t count = 1) {
-    std::memset(block.memory().data() + page * kPage, 0xa5, count * kPage);
-}
-
-std::vector<ByteExtent> extents(const MemoryBackend& block) {
-    auto found = block.data_extents();
-    REQUIRE(found.has_value());
-    return *found;
-}
-
-bool all_zero(const MemoryBackend& block) {
-    const auto memory = block.memory();
-    return std::all_of(memory.begin(), memory.end(), [](std::byte b) { return b == std::byte{0}; });
-}
-
-} // namespace
 TEST_CASE("a file that does not exist is created with the size", "[memory]") {
     const ScratchDirectory scratch;
     const auto path = scratch.file("mb");

@@ -5,15 +5,21 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 namespace mfd::test {
+
+inline constexpr std::uint64_t kPage = 4096;
 
 inline Result<BackendProperties> properties(std::string_view text) {
     MFD_TRY(const KeyValueList list, parse_keyval(text, "qom-type"));
@@ -73,6 +79,28 @@ inline FdsetOpener opener_of(FdRef fd, int* wanted_flags = nullptr) {
             *wanted_flags = flags;
         return UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
     };
+}
+
+// Bytes that the file behind the memory takes on disk or in memory.
+inline std::uint64_t file_bytes(const MemoryBackend& block) {
+    struct stat status = {};
+    REQUIRE(::fstat(block.fd().get(), &status) == 0);
+    return static_cast<std::uint64_t>(status.st_blocks) * 512;
+}
+
+inline void fill(const MemoryBackend& block, std::uint64_t page, std::uint64_t count = 1) {
+    std::memset(block.memory().data() + page * kPage, 0xa5, count * kPage);
+}
+
+inline std::vector<ByteExtent> extents(const MemoryBackend& block) {
+    auto found = block.data_extents();
+    REQUIRE(found.has_value());
+    return *found;
+}
+
+inline bool all_zero(const MemoryBackend& block) {
+    const auto memory = block.memory();
+    return std::all_of(memory.begin(), memory.end(), [](std::byte b) { return b == std::byte{0}; });
 }
 
 } // namespace mfd::test

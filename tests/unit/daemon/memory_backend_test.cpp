@@ -11,18 +11,20 @@
 #include <vector>
 
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 using mfd::ByteExtent;
 using mfd::MemoryBackend;
 using mfd::MemoryKind;
+using mfd::test::all_zero;
 using mfd::test::backend;
+using mfd::test::extents;
+using mfd::test::file_bytes;
+using mfd::test::fill;
+using mfd::test::kPage;
 using mfd::test::refusal;
 using mfd::test::ScratchDirectory;
 
 namespace {
-
-constexpr std::uint64_t kPage = 4096;
 
 // Pages of the mapping that are in memory, however they came there.
 std::size_t resident_pages(const MemoryBackend& block) {
@@ -32,30 +34,9 @@ std::size_t resident_pages(const MemoryBackend& block) {
         std::count_if(there.begin(), there.end(), [](unsigned char c) { return (c & 1) != 0; }));
 }
 
-std::uint64_t file_bytes(const MemoryBackend& block) {
-    struct stat status = {};
-    REQUIRE(::fstat(block.fd().get(), &status) == 0);
-    return static_cast<std::uint64_t>(status.st_blocks) * 512;
-}
-
-void fill(const MemoryBackend& block, std::uint64_t page, std::uint64_t count = 1) {
-    std::memset(block.memory().data() + page * kPage, 0xa5, count * kPage);
-}
-
 // Small pages only, so that one write makes one page.
 void without_huge_pages(const MemoryBackend& block) {
     ::madvise(block.memory().data(), block.size(), MADV_NOHUGEPAGE);
-}
-
-std::vector<ByteExtent> extents(const MemoryBackend& block) {
-    auto found = block.data_extents();
-    REQUIRE(found.has_value());
-    return *found;
-}
-
-bool all_zero(const MemoryBackend& block) {
-    const auto memory = block.memory();
-    return std::all_of(memory.begin(), memory.end(), [](std::byte b) { return b == std::byte{0}; });
 }
 
 // One option text for each sort of memory; files lie in `scratch`.

@@ -13,8 +13,6 @@
 
 namespace mfd::test {
 
-inline constexpr std::uint64_t kPage = 4096;
-
 inline std::unique_ptr<DirtyTracker> tracker(MemoryBackend& block) {
     std::array<MemoryBackend*, 1> blocks{&block};
     auto made = make_dirty_tracker(blocks);
