@@ -13,6 +13,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 namespace mfd {
 
@@ -38,8 +39,9 @@ Result<UniqueFd> open_path(const std::string& name, int flags, const char* what)
     return fd;
 }
 
-Result<UniqueFd> open_path_direct(const std::string& name, int access) {
-    auto fd = open_path(name, access | O_DIRECT, "Could not open");
+// `path` is where the file called `name` can be opened.
+Result<UniqueFd> open_path_direct(const std::string& name, const std::string& path, int access) {
+    auto fd = open_path(path, access | O_DIRECT, "Could not open");
     if (!fd && fd.error().sys == EINVAL)
         return Error{Errc::Unsupported,
                      "Could not open '" + name +
@@ -76,20 +78,37 @@ Result<FileTarget> resolve_target(FdSets& sets, std::string name, std::uint64_t 
     return target;
 }
 
-Result<void> MigrationFile::adopt(FileTarget target, FileUse use) {
+Result<void> MigrationFile::open_by_path(const FileTarget& target, FileUse use) {
     const int access = use == FileUse::Save ? O_WRONLY : O_RDONLY;
-    if (target.buffered) {
-        buffered_handle_.dup = std::move(target.buffered);
-        direct_handle_.dup = std::move(target.direct);
+    std::string path = name_;
+    if (use == FileUse::Save) {
+        struct stat there {};
+        created_ = ::lstat(name_.c_str(), &there) != 0 && errno == ENOENT;
+        if (target.appears == Appears::WhenComplete) {
+            MFD_TRY(unnamed_, UnnamedFile::create(name_));
+        }
+    }
+    if (unnamed_) {
+        path = unnamed_->path_to_open();
     } else {
         MFD_TRY(buffered_handle_.own, use == FileUse::Save
                                           ? open_path(name_, O_WRONLY | O_CREAT, "Could not create")
                                           : open_path(name_, O_RDONLY, "Could not open"));
-        if (target.page_io == PageIo::Direct) {
-            MFD_TRY(direct_handle_.own, open_path_direct(name_, access));
-        }
     }
-    buffered_ = buffered_handle_.ref();
+    if (target.page_io == PageIo::Direct) {
+        MFD_TRY(direct_handle_.own, open_path_direct(name_, path, access));
+    }
+    return {};
+}
+
+Result<void> MigrationFile::adopt(FileTarget target, FileUse use) {
+    if (target.buffered) {
+        buffered_handle_.dup = std::move(target.buffered);
+        direct_handle_.dup = std::move(target.direct);
+    } else {
+        MFD_CHECK(open_by_path(target, use));
+    }
+    buffered_ = unnamed_ ? unnamed_->fd() : buffered_handle_.ref();
     direct_ = direct_handle_.ref();
     if (target.page_io != PageIo::Direct)
         return {};
@@ -161,6 +180,31 @@ Result<void> MigrationFile::reserve(std::uint64_t end) {
     return sync();
 }
 
+Result<void> MigrationFile::preallocate(std::uint64_t end) {
+    const std::string what = "reserve the space of migration file '" + name_ + "', 0x" +
+                             hex_text(end - stream_offset_) + " bytes";
+    int failed = 0;
+    do {
+        failed = ::fallocate(buffered_.get(), 0, static_cast<off_t>(stream_offset_),
+                             static_cast<off_t>(end - stream_offset_)) == 0
+                     ? 0
+                     : errno;
+    } while (failed == EINTR);
+    if (failed == 0)
+        return {};
+    if (failed != EOPNOTSUPP)
+        return make_sys_error(what, failed);
+    MFD_TRY(const auto info, stat_of(buffered_, name_));
+    struct statvfs space {};
+    if (!S_ISREG(info.st_mode) || ::fstatvfs(buffered_.get(), &space) != 0)
+        return {}; // a device has what it has
+    const std::uint64_t there = static_cast<std::uint64_t>(info.st_blocks) * 512;
+    const std::uint64_t needed = end > there ? end - there : 0;
+    if (needed > static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize)
+        return make_sys_error(what, ENOSPC);
+    return {};
+}
+
 Result<void> MigrationFile::write_meta(std::span<const std::byte> data, std::uint64_t offset) {
     auto written = write_all_at(buffered_, data, offset);
     if (!written)
@@ -217,7 +261,19 @@ Result<void> MigrationFile::sync() {
     return {};
 }
 
+Result<void> MigrationFile::complete(Durability durability) {
+    if (durability == Durability::Durable)
+        MFD_CHECK(sync());
+    if (unnamed_)
+        MFD_CHECK(unnamed_->publish());
+    if (durability == Durability::Durable && created_)
+        MFD_CHECK(sync_folder_of(name_, buffered_));
+    return finish();
+}
+
 Result<void> MigrationFile::finish() {
+    if (unnamed_)
+        MFD_CHECK(unnamed_->close());
     int failed = 0;
     for (Handle* handle : {&direct_handle_, &buffered_handle_}) {
         handle->dup.reset();

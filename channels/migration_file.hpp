@@ -11,6 +11,7 @@
 #include "channels/direct_alignment.hpp"
 #include "channels/fdset.hpp"
 #include "channels/unique_fd.hpp"
+#include "channels/unnamed_file.hpp"
 #include "proto/error.hpp"
 
 #include <cstddef>
@@ -30,6 +31,12 @@ enum class OldBlocks : std::uint8_t {
     Reuse, // writes into them, which spares the file system most of its work
 };
 
+// When a save's new file can be found under its name.
+enum class Appears : std::uint8_t {
+    WhenComplete,
+    AtOnce, // as with QEMU
+};
+
 // Which file, before it is opened. Movable to the job thread.
 struct FileTarget {
     std::string name; // as the client spelled it; error texts quote it
@@ -37,7 +44,8 @@ struct FileTarget {
     PageIo page_io = PageIo::Buffered;
     std::optional<SetDup> buffered; // both only for /dev/fdset/N; direct only with PageIo::Direct
     std::optional<SetDup> direct;
-    OldBlocks old_blocks = OldBlocks::Free; // of a save
+    OldBlocks old_blocks = OldBlocks::Free;  // of a save
+    Appears appears = Appears::WhenComplete; // a path that a save creates
 };
 
 // Takes duplicates if `name` is a set, otherwise only notes the name. Never blocks. QEMU's texts.
@@ -60,6 +68,9 @@ public:
     // such writes in one by one. What stood behind `end` is gone. A stream that stood in a file
     // whose blocks are reused is destroyed for good on return, before the first of its pages is.
     Result<void> reserve(std::uint64_t end);
+    // Takes the disk space for all up to `end` that the file does not have yet. Where the file
+    // system cannot reserve it, it is at least asked whether there is enough.
+    Result<void> preallocate(std::uint64_t end);
 
     Result<void> write_meta(std::span<const std::byte> data, std::uint64_t offset);
     Result<void> read_meta(std::span<std::byte> data, std::uint64_t offset) const;
@@ -75,8 +86,10 @@ public:
     // Brings what the page cache holds of the file to the device, in steps between which `stop` is
     // looked at, so that sync() has little left to wait for. May run beside writes.
     Result<void> write_back(const std::stop_token& stop) const;
-    // File data on stable storage.
-    Result<void> sync();
+    // The end of a save: gives a new file its name and closes. With Durable the data, and the entry
+    // of a new file in its folder, are on stable storage by then.
+    enum class Durability : std::uint8_t { PageCache, Durable };
+    Result<void> complete(Durability durability);
     // Closes all descriptors and reports what close(2) has to say. The destructor closes silently.
     Result<void> finish();
 
@@ -88,15 +101,19 @@ private:
     };
     explicit MigrationFile(std::string name) : name_(std::move(name)) {}
     Result<void> adopt(FileTarget target, FileUse use);
+    Result<void> open_by_path(const FileTarget& target, FileUse use);
     Result<void> find_stream(std::uint64_t offset);
+    Result<void> sync();
 
     std::string name_;
+    std::optional<UnnamedFile> unnamed_; // instead of the next one
     Handle buffered_handle_;
     Handle direct_handle_;
     FdRef buffered_;
     FdRef direct_;
     DirectAlignment alignment_;
     std::uint64_t stream_offset_ = 0;
+    bool created_ = false; // by path; its folder has a new entry
     bool has_old_stream_ = false;
 };
 

@@ -14,6 +14,8 @@ Result<SaveRequest> MigrationService::make_save_request(const MigrationAddress& 
             resolve_target(fdsets_, address.path, address.offset, FileUse::Save, page_io()));
     if (parameters_.flag("x-reuse-blocks", false))
         request.target.old_blocks = OldBlocks::Reuse;
+    if (!parameters_.flag("x-atomic", true))
+        request.target.appears = Appears::AtOnce;
     MFD_CHECK(watch_stop_eventfd());
     request.loaded = loaded_;
     if (loaded_)
@@ -29,6 +31,7 @@ Result<SaveRequest> MigrationService::make_save_request(const MigrationAddress& 
     request.guest = &run_.run_flag();
     request.auto_converge = auto_converge();
     request.sync = parameters_.flag("x-sync", true);
+    request.preallocate = parameters_.flag("x-preallocate", false);
     request.downtime_limit_ms = &downtime_limit_ms_;
     request.switchover_bandwidth = parameters_.number("avail-switchover-bandwidth");
 
@@ -37,7 +40,8 @@ Result<SaveRequest> MigrationService::make_save_request(const MigrationAddress& 
     request.pages.channels = channel_count();
     request.pages.engine = engine_kind();
     request.pages.write_back = request.sync ? WriteBack::AtOnce : WriteBack::Later;
-    if (!parameters_.flag("x-punch-hole", true))
+    // Space that was reserved is not given back.
+    if (!parameters_.flag("x-punch-hole", true) || request.preallocate)
         request.pages.punch_hole = {};
     const auto detection = parameters_.text("zero-page-detection");
     request.pages.zero_page_detection = detection == "none"     ? ZeroPageDetection::None

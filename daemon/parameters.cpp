@@ -50,6 +50,8 @@ const std::vector<ParameterInfo>& table() {
         {"zero-page-detection", ZeroPages, "multifd", "none: store every page; legacy, multifd: leave zero pages out."},
         {"direct-io", Bool, false, "The channels (with multifd) read and write with O_DIRECT."},
         {"x-sync", Bool, nullptr, "File data reach stable storage before a save is completed (default true)."},
+        {"x-atomic", Bool, nullptr, "A save to a path where nothing is appears there only when it is complete (default true)."},
+        {"x-preallocate", Bool, nullptr, "A save takes the disk space for all of guest RAM before it writes, so that a full disk is found at once (default false)."},
         {"x-reuse-blocks", Bool, nullptr, "A save into an existing file writes into the blocks the file has on the disk instead of freeing them first (default false)."},
         {"x-io-engine", String, nullptr, "auto, io_uring or pwritev (default auto)."},
         {"x-punch-hole", Bool, nullptr, "The file's blocks of pages that became zero in a later pass are freed, as far as a tenth of the pass's time allows (default true)."},

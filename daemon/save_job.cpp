@@ -72,9 +72,8 @@ Result<void> SaveJob::run(const std::stop_token& stop) {
     if (!saved_status.has_value())
         return std::move(saved_status).error();
     MFD_CHECK(write_tail(file, plan, passes, *saved_status));
-    if (request_.sync)
-        MFD_CHECK(file.sync());
-    return file.finish();
+    return file.complete(request_.sync ? MigrationFile::Durability::Durable
+                                       : MigrationFile::Durability::PageCache);
 }
 
 Result<void> SaveJob::write(MigrationFile& file, const Fragment& fragment, const char* what,
@@ -89,6 +88,8 @@ Result<void> SaveJob::write(MigrationFile& file, const Fragment& fragment, const
 Result<void> SaveJob::write_head(MigrationFile& file, const StreamPlan& plan) {
     const auto write_all = [&]() -> Result<void> {
         MFD_CHECK(file.reserve(plan.head_end.value));
+        if (request_.preallocate)
+            MFD_CHECK(file.preallocate(plan.head_end.value));
         for (const Fragment& fragment : encode_head(plan))
             MFD_CHECK(write(file, fragment, "stream header", progress_.running_meta_bytes));
         return {};

@@ -36,7 +36,8 @@ struct SaveRequest {
     const RunFlag* guest = nullptr;            // not owned
     std::optional<AutoConverge> auto_converge; // nothing: the capability is off
     SaveOptions pages;
-    bool sync = true; // file data on stable storage before the save is complete
+    bool sync = true;         // file data on stable storage before the save is complete
+    bool preallocate = false; // space for every page, before the first is written
     const std::atomic<std::uint64_t>* downtime_limit_ms = nullptr; // may change on the way
     std::uint64_t switchover_bandwidth = 0; // bytes per second; 0: as measured
 };

@@ -142,6 +142,20 @@ class EmulatedGuest(LiveTest):
         self.assert_cancelled()
         self.assert_guest_runs_unthrottled()
 
+    def test_a_new_file_is_found_only_once_it_is_complete_unless_wanted_at_once(self):
+        self.guest()
+        for at_once in (False, True):
+            self.settings({**NEVER, "x-atomic": not at_once})
+            self.save("cancelled")
+            self.active_with("x-not-converging")
+            self.assertEqual(os.path.exists(self.path("cancelled")), at_once)
+            self.assert_cancelled()
+            self.assertEqual(os.path.exists(self.path("cancelled")), at_once)
+        self.settings({**AT_ONCE, "x-atomic": True})
+        self.save("complete")
+        self.assert_completed()
+        self.assert_saved(self.memory, "complete")
+
     def test_a_cancelled_save_does_not_stand_in_the_way_of_the_next(self):
         self.guest()
         self.settings(NEVER)

@@ -70,6 +70,17 @@ class FullDisk(runner.TestCase):
                 self.assertEqual(self.block.sha256(), digest, "guest memory")
         records.check(self)
 
+    def test_a_save_that_fails_leaves_nothing_under_a_new_name(self):
+        target = os.path.join(self.folder, "new.mig")
+        with process.subject([self.block]) as daemon:
+            qmp = daemon.connect()
+            for settings in (Settings(4, True), Settings(4, False, {"x-preallocate": True})):
+                desc = self.save_into_full(qmp, target, settings, "path")
+                self.assertEqual("reserve the space" in desc,
+                                 "x-preallocate" in settings.parameters, desc)
+                self.assertEqual(os.listdir(self.folder), ["lost+found"])
+            self.assert_saves_elsewhere(qmp)
+
 
 if __name__ == "__main__":
     runner.main()

@@ -42,12 +42,63 @@ TEST_CASE("a save creates its file for the owner alone", "[migration_file]") {
         auto file = open(sets, path, 0, FileUse::Save);
         REQUIRE(file.has_value());
         CHECK(file->stream_offset() == 0);
-        CHECK(file->finish().has_value());
+        CHECK(file->complete(MigrationFile::Durability::Durable).has_value());
     }
     struct stat info {};
     REQUIRE(::stat(path.c_str(), &info) == 0);
     CHECK((info.st_mode & 0777) == 0600);
     std::filesystem::remove(path);
+}
+
+TEST_CASE("a new file appears when the save is complete, or at once if that is wanted",
+          "[migration_file]") {
+    const bool at_once = GENERATE(false, true);
+    const auto page_io = GENERATE(PageIo::Buffered, PageIo::Direct);
+    const TempFile folder_mark;
+    if (page_io == PageIo::Direct && !folder_mark.offers_direct_io())
+        SKIP("no O_DIRECT in " << folder_mark.path());
+    const std::string path = folder_mark.path() + ".new";
+    FdSets sets;
+    const auto open_new = [&] {
+        auto target = mfd::resolve_target(sets, path, 0, FileUse::Save, page_io);
+        REQUIRE(target.has_value());
+        target->appears = at_once ? mfd::Appears::AtOnce : mfd::Appears::WhenComplete;
+        return MigrationFile::open_save(std::move(*target));
+    };
+    {
+        const auto failed = open_new();
+        REQUIRE(failed.has_value());
+        CHECK(failed->direct_fd().valid() == (page_io == PageIo::Direct));
+        CHECK(std::filesystem::exists(path) == at_once);
+    }
+    CHECK(std::filesystem::exists(path) == at_once);
+    std::filesystem::remove(path);
+    auto file = open_new();
+    REQUIRE(file.has_value());
+    REQUIRE(file->write_meta(kText, 0).has_value());
+    REQUIRE(file->complete(MigrationFile::Durability::PageCache).has_value());
+    CHECK(std::filesystem::file_size(path) == kText.size());
+    std::filesystem::remove(path);
+}
+
+TEST_CASE("reserved space is the file's before a byte is written", "[migration_file]") {
+    const TempFile path;
+    constexpr std::uint64_t bytes = std::uint64_t{4} << 20;
+    FdSets sets;
+    auto file = open(sets, path.path(), 0, FileUse::Save);
+    REQUIRE(file.has_value());
+    REQUIRE(file->reserve(bytes).has_value());
+    REQUIRE(file->preallocate(bytes).has_value());
+    struct stat info {};
+    REQUIRE(::stat(path.path().c_str(), &info) == 0);
+    CHECK(static_cast<std::uint64_t>(info.st_blocks) * 512 >= bytes);
+
+    constexpr std::uint64_t far_too_much = std::uint64_t{1} << 42;
+    const auto refused = file->preallocate(far_too_much);
+    REQUIRE(refused.has_error());
+    CHECK(refused.error().what.starts_with("reserve the space of migration file '" + path.path() +
+                                           "', 0x40000000000 bytes: "));
+    CHECK((refused.error().sys == ENOSPC || refused.error().sys == EFBIG));
 }
 
 TEST_CASE("bytes before the offset survive a save, those behind go", "[migration_file]") {
@@ -59,8 +110,8 @@ TEST_CASE("bytes before the offset survive a save, those behind go", "[migration
     CHECK(file->stream_offset() == 5000);
     CHECK(file->size_bytes().value() == 5000);
     REQUIRE(file->write_meta(kText, 5000).has_value());
-    CHECK(file->sync().has_value());
     CHECK(file->size_bytes().value() == 5003);
+    CHECK(file->complete(MigrationFile::Durability::Durable).has_value());
     CHECK(path.read(0, 5000) == std::vector<std::byte>(5000, std::byte{7}));
 }
 
