@@ -143,7 +143,11 @@ Result<RestoreJob::Outcome> RestoreJob::run(const std::stop_token& stop) {
     progress_.total_bytes = stream.total_ram;
     progress_.set_remaining(stream.total_ram / kPageSize);
     progress_.pass = 1;
-    MFD_CHECK(load_pages(file, blocks, stop));
+    auto loaded = load_pages(file, blocks, stop);
+    // Whether it failed, or went into what stands in for memory that is lost.
+    for (const MemoryBackend* backend : backends)
+        MFD_CHECK(backend->check_intact());
+    MFD_CHECK(std::move(loaded));
     MFD_CHECK(file.finish());
 
     Outcome outcome;

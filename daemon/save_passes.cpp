@@ -67,6 +67,7 @@ Result<void> SavePasses::prepare() {
         MFD_TRY(tracker_, make_dirty_tracker(request_.blocks));
         MFD_CHECK(tracker_->start());
     }
+    MFD_CHECK(check_memory());
     measured_.at = Clock::now();
     blocks_.resize(plan_.blocks.size());
     bitmaps_.resize(plan_.blocks.size());
@@ -113,8 +114,16 @@ Result<void> SavePasses::follow_guest(const std::stop_token& stop) {
     }
 }
 
+Result<void> SavePasses::check_memory() const {
+    for (const MemoryBackend* backend : request_.blocks)
+        MFD_CHECK(backend->check_intact());
+    return {};
+}
+
 Result<void> SavePasses::walk(const std::stop_token& stop) {
     auto done = saver_.pass(blocks_, stop);
+    // Whether it failed, or took the zeros for memory that stand in for what is lost.
+    MFD_CHECK(check_memory());
     if (!done.has_value() && done.error().sys != 0) {
         // QEMU's words first, then where.
         const std::string context = "Unable to write to file: " + errno_text(done.error().sys);

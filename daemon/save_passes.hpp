@@ -42,6 +42,7 @@ private:
     Result<void> prepare();
     Result<RunStatus> all_passes(const std::stop_token& stop);
     Result<void> follow_guest(const std::stop_token& stop);
+    Result<void> check_memory() const;
     Result<void> walk(const std::stop_token& stop);
     Result<void> settle(const std::stop_token& stop);
     void begin_next_pass();

@@ -203,6 +203,8 @@ Result<std::unique_ptr<MemoryBackend>> BackendMaker::make(BackendProperties prop
     backend->own_position_ = std::move(file.own_position);
     backend->dirty_log_ = std::move(dirty_log);
     backend->mapping_ = std::move(mapping);
+    backend->faults_ = FaultWatch({backend->mapping_.data(), backend->mapping_.bytes()},
+                                  backend->fd_.ref(), properties.offset, backend->page_bytes_);
     backend->properties_ = std::move(properties);
     return backend;
 }

@@ -1,6 +1,7 @@
 #include "daemon/guest/memory_backend.hpp"
 
 #include "channels/file_io.hpp"
+#include "channels/hex.hpp"
 #include "daemon/guest/extents.hpp"
 #include "daemon/guest/resident_pages.hpp"
 #include "proto/checked.hpp"
@@ -162,6 +163,25 @@ Result<void> MemoryBackend::zero_range(std::uint64_t offset, std::uint64_t lengt
         return write_zeros({stop, *end - stop});
     }
     return write_zeros({offset, length});
+}
+
+Result<void> MemoryBackend::check_intact() const {
+    const auto lost = [this](std::uint64_t from, const std::string& why) {
+        return Error{Errc::Io,
+                     "memory of block " + block_name_ + " is lost from 0x" + hex_text(from) +
+                         " on: " + why + "; delete the object and add it again",
+                     EFAULT};
+    };
+    struct stat status = {};
+    if (fd_.valid() && ::fstat(fd_.get(), &status) != 0)
+        return make_sys_error("look at the file behind memory of block " + block_name_, errno);
+    const auto file_bytes = static_cast<std::uint64_t>(status.st_size);
+    if (fd_.valid() && S_ISREG(status.st_mode) && file_bytes < properties_.offset + size())
+        return lost(file_bytes - std::min(file_bytes, properties_.offset),
+                    "its file was shortened to " + std::to_string(file_bytes) + " bytes");
+    if (const auto from = faults_.lost_from())
+        return lost(*from, "the system could not provide it");
+    return {};
 }
 
 Result<void> MemoryBackend::discard_private(std::uint64_t offset, std::uint64_t length) const {

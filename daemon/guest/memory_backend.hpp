@@ -6,6 +6,7 @@
 
 #include "channels/unique_fd.hpp"
 #include "daemon/guest/backend_properties.hpp"
+#include "daemon/guest/memory_faults.hpp"
 #include "proto/error.hpp"
 
 #include <cstddef>
@@ -101,6 +102,10 @@ public:
     // ranges.
     [[nodiscard]] Result<void> zero_range(std::uint64_t offset, std::uint64_t length) const;
 
+    // Whether all of the memory is still there. Once lost it stays so until the object is made
+    // anew. Any thread; may wait for the file system.
+    [[nodiscard]] Result<void> check_intact() const;
+
 private:
     friend class BackendMaker;
     MemoryBackend() = default;
@@ -125,6 +130,7 @@ private:
     UniqueFd own_position_; // of a passed descriptor: the same file, opened once more
     UniqueFd dirty_log_;
     MappedMemory mapping_;
+    FaultWatch faults_; // after mapping_
 };
 
 } // namespace mfd
