@@ -2,7 +2,7 @@
 
 #include "qmp/ctl/progress.hpp"
 #include "qmp/ctl/reply_fields.hpp"
-#include "qmp/ctl/units.hpp"
+#include "qmp/units.hpp"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,8 +1,8 @@
-#include "qmp/ctl/units.hpp"
+#include "qmp/units.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
-using namespace mfd::ctl;
+using namespace mfd;
 using std::chrono::milliseconds;
 
 TEST_CASE("sizes are read with suffixes, fractions and in hexadecimal", "[ctl]") {

@@ -1,4 +1,4 @@
-#include "qmp/ctl/units.hpp"
+#include "qmp/units.hpp"
 
 #include <array>
 #include <cctype>
@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <system_error>
 
-namespace mfd::ctl {
+namespace mfd {
 
 namespace {
 
@@ -111,4 +111,4 @@ std::string format_count(std::uint64_t count) {
     return digits;
 }
 
-} // namespace mfd::ctl
+} // namespace mfd

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace mfd::ctl {
+namespace mfd {
 
 // "4096", "64K", "1.5G", "0x1000"; suffixes B K M G T P E in either case, powers of 1024, with an
 // optional "iB" as format_bytes() writes it.
@@ -19,4 +19,4 @@ std::string format_rate(double bytes_per_second);   // "1.50 GiB/s"
 std::string format_time(std::chrono::milliseconds); // "12 ms", "1.30 s", "3:05", "2:03:05"
 std::string format_count(std::uint64_t count);      // "1 234 567"
 
-} // namespace mfd::ctl
+} // namespace mfd
