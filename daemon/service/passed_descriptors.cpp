@@ -1,7 +1,12 @@
 #include "daemon/service/passed_descriptors.hpp"
 
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
+#include <utility>
 
 #include <systemd/sd-daemon.h>
 
@@ -17,6 +22,16 @@ struct FreeNames {
     }
 };
 
+// "qmp" itself, or "qmp-" with anything behind it.
+bool is_of_family(std::string_view name, std::string_view family) {
+    return name.starts_with(family) && (name.size() == family.size() || name[family.size()] == '-');
+}
+
+Error refused(const PassedDescriptor& descriptor, const std::string& cause) {
+    return {Errc::BadArgument,
+            "descriptor '" + descriptor.name + "' passed by the service manager: " + cause};
+}
+
 } // namespace
 
 Result<std::vector<PassedDescriptor>> take_passed_descriptors() {
@@ -26,9 +41,43 @@ Result<std::vector<PassedDescriptor>> take_passed_descriptors() {
     if (count < 0)
         return make_sys_error("take the descriptors passed by the service manager", -count);
     std::vector<PassedDescriptor> passed;
+    passed.reserve(static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i)
         passed.push_back({names.get()[i], UniqueFd(SD_LISTEN_FDS_START + i)});
     return passed;
+}
+
+bool names_qmp_socket(std::string_view name) {
+    return is_of_family(name, "qmp");
+}
+
+bool names_read_only_socket(std::string_view name) {
+    return is_of_family(name, "qmp-ro");
+}
+
+Result<std::vector<PassedDescriptor>> take_qmp_sockets(std::vector<PassedDescriptor>& passed) {
+    const auto qmp = std::stable_partition(passed.begin(), passed.end(), [](const auto& entry) {
+        return !names_qmp_socket(entry.name);
+    });
+    std::vector<PassedDescriptor> sockets(std::make_move_iterator(qmp),
+                                          std::make_move_iterator(passed.end()));
+    passed.erase(qmp, passed.end());
+    for (const PassedDescriptor& socket : sockets)
+        if (::sd_is_socket_unix(socket.fd.get(), SOCK_STREAM, /*listening=*/1, nullptr, 0) <= 0)
+            return refused(socket, "is not a listening unix stream socket");
+    return sockets;
+}
+
+Result<void> close_unclaimed(std::vector<PassedDescriptor>& passed) {
+    for (const PassedDescriptor& descriptor : passed)
+        if (::sd_is_socket(descriptor.fd.get(), AF_UNSPEC, 0, /*listening=*/1) > 0)
+            return refused(descriptor, "a socket needs FileDescriptorName=qmp, qmp-NAME or "
+                                       "qmp-ro-NAME to be served");
+    for (const PassedDescriptor& descriptor : passed)
+        spdlog::warn("descriptor '{}' passed by the service manager has no use here: closed",
+                     descriptor.name);
+    passed.clear();
+    return {};
 }
 
 } // namespace mfd

@@ -1,0 +1,21 @@
+#include "daemon/service/activation.hpp"
+
+namespace mfd {
+
+Result<void> activate_qmp_sockets(std::vector<PassedDescriptor>& passed,
+                                  std::vector<QmpEndpoint>& endpoints) {
+    MFD_TRY(std::vector<PassedDescriptor> sockets, take_qmp_sockets(passed));
+    if (sockets.empty())
+        return {};
+    if (!endpoints.empty())
+        return Error{Errc::BadArgument, "-qmp does not go with the socket '" + sockets[0].name +
+                                            "' that the service manager passed: leave out one of "
+                                            "the two"};
+    for (PassedDescriptor& socket : sockets)
+        endpoints.push_back({.path = {},
+                             .fd = socket.fd.release(),
+                             .read_only = names_read_only_socket(socket.name)});
+    return {};
+}
+
+} // namespace mfd
