@@ -1,5 +1,6 @@
 #include "daemon/daemon.hpp"
 
+#include "daemon/job_log.hpp"
 #include "daemon/version.hpp"
 #include "qmp/reference.hpp"
 
@@ -44,16 +45,21 @@ FdsetOpener fdset_opener(FdSets& fdsets) {
 
 } // namespace
 
-Daemon::Daemon(Options options)
-    : options_(std::move(options)), objects_(fdset_opener(fdsets_)),
+Daemon::Daemon(Options options, Log& log, const ServiceManager& manager)
+    : options_(std::move(options)), log_(log), objects_(fdset_opener(fdsets_)),
       run_(
           options_.start_paused, !options_.incoming.empty(),
-          {.emit = [this](std::string_view event) { emit(event, nullptr); },
+          {.emit =
+               [this](std::string_view event) {
+                   emit(event, nullptr);
+                   notifier_.changed();
+               },
            .set_running =
                [this](bool running) { running ? objects_.resume_guest() : objects_.pause_guest(); },
            .may_run = [this] { return migration_.may_run(); }}),
       migration_(io_, migration_settings(options_), fdsets_, objects_, run_,
                  [this](std::string_view event, const nlohmann::json& data) { emit(event, data); }),
+      notifier_(io_, manager, [this] { return status(); }),
       context_{
           .fdsets = fdsets_,
           .objects = objects_,
@@ -62,6 +68,7 @@ Daemon::Daemon(Options options)
           .guest_name = options_.name,
           .uuid = options_.uuid,
           .emit = [this](std::string_view event, const nlohmann::json& data) { emit(event, data); },
+          .guest_changed = [this] { notifier_.changed(); },
           .quit = [this](qmp::Call call) { quit(std::move(call)); }},
       dispatcher_({.major = kQemuMajor,
                    .minor = kQemuMinor,
@@ -74,7 +81,11 @@ Daemon::Daemon(Options options)
     add_object_commands(dispatcher_, context_);
     migration_.on_fatal = [this](const std::string& text) {
         spdlog::critical("{}", text);
-        end(EXIT_FAILURE);
+        end(EXIT_FAILURE, text);
+    };
+    migration_.on_status = [this] {
+        log_job(log_, migration_.status(), migration_.report());
+        notifier_.changed();
     };
 }
 
@@ -90,7 +101,7 @@ Result<void> Daemon::start() {
             if (result.has_value())
                 return;
             spdlog::critical("-incoming {}: {}", options_.incoming, result.error().what);
-            end(EXIT_FAILURE);
+            end(EXIT_FAILURE, "-incoming " + options_.incoming + ": " + result.error().what);
         });
     return {};
 }
@@ -137,13 +148,30 @@ void Daemon::wait_for_signal() {
     signals_.async_wait([this](const boost::system::error_code& error, int signal) {
         if (error)
             return;
-        spdlog::info("signal {}: ending", signal);
-        if (!ending_) {
-            emit("SHUTDOWN", {{"guest", false}, {"reason", "host-signal"}});
-            end(EXIT_SUCCESS);
-        }
+        take_signal(signal);
         wait_for_signal();
     });
+}
+
+void Daemon::take_signal(int signal) {
+    if (signal == SIGHUP)
+        return notifier_.reload([this] { log_.reload(); });
+    spdlog::info("signal {}: ending", signal);
+    if (ending_)
+        return;
+    emit("SHUTDOWN", {{"guest", false}, {"reason", "host-signal"}});
+    end(EXIT_SUCCESS);
+}
+
+Notifier::Status Daemon::status() {
+    StatusFacts facts{
+        .run = run_.status(), .migration = migration_.status(), .job = migration_.report()};
+    for (const MemoryBackend* block : objects_.memory().blocks()) {
+        ++facts.blocks;
+        facts.ram_bytes += block->size();
+    }
+    return {.line = status_line_.describe(facts, StatusLine::Clock::now()),
+            .changes_by_itself = migration_.busy()};
 }
 
 void Daemon::emit(std::string_view event, const nlohmann::json& data) {
@@ -157,10 +185,13 @@ void Daemon::quit(qmp::Call call) {
     end(EXIT_SUCCESS);
 }
 
-void Daemon::end(int exit_status) {
+void Daemon::end(int exit_status, const std::string& status) {
     if (std::exchange(ending_, true))
         return;
     exit_status_ = exit_status;
+    const bool job_runs = migration_.busy();
+    notifier_.stopping(job_runs ? status + ", waiting for the running job to end" : status,
+                       job_runs);
     give_up_.expires_after(kGiveUpAfter);
     give_up_.async_wait([this](const boost::system::error_code& error) {
         if (error)

@@ -8,6 +8,9 @@
 #include "daemon/migration_service.hpp"
 #include "daemon/options.hpp"
 #include "daemon/run_control.hpp"
+#include "daemon/service/log.hpp"
+#include "daemon/service/notifier.hpp"
+#include "daemon/status_line.hpp"
 #include "proto/error.hpp"
 #include "qmp/dispatcher.hpp"
 #include "qmp/server.hpp"
@@ -27,13 +30,16 @@ namespace mfd {
 
 class Daemon {
 public:
-    explicit Daemon(Options options);
+    // `log` and `manager` outlive it.
+    Daemon(Options options, Log& log, const ServiceManager& manager);
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
 
     // Takes inherited descriptors, makes the objects, opens the sockets. From its success on
     // clients can connect.
     Result<void> start();
+    // Tells the service manager that clients can connect.
+    void announce() { notifier_.ready(); }
     // The reference page of all commands and events.
     void write_reference(std::ostream& out) const;
     // Serves until the end; the exit status.
@@ -44,18 +50,24 @@ private:
     Result<void> make_objects();
     Result<void> listen();
     void wait_for_signal();
+    void take_signal(int signal);
+    [[nodiscard]] Notifier::Status status();
     void emit(std::string_view event, const nlohmann::json& data);
     void quit(qmp::Call call);
-    // Stops the job, tells the clients, ends the event loop.
-    void end(int exit_status);
+    // Stops the job, tells the clients, ends the event loop. `status` is the last line that the
+    // service manager shows.
+    void end(int exit_status, const std::string& status = "stopping");
     void log_start() const;
 
     Options options_;
+    Log& log_;
     boost::asio::io_context io_{1};
     FdSets fdsets_;
     GuestObjects objects_;
     RunControl run_;
     MigrationService migration_;
+    StatusLine status_line_;
+    Notifier notifier_; // after what its status line is made of
     CommandContext context_;
     qmp::Dispatcher dispatcher_;
     qmp::Server server_; // after what its commands use

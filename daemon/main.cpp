@@ -1,60 +1,55 @@
-// multifdd: options, background, log, daemon; in this order.
+// multifdd: options, what the service manager passed, background, log, daemon; in this order.
 #include "daemon/background.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/options.hpp"
+#include "daemon/service/activation.hpp"
+#include "daemon/service/log.hpp"
+#include "daemon/service/service_manager.hpp"
 
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <optional>
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
+#include <utility>
+
 #include <systemd/sd-daemon.h>
 
 namespace {
 
-mfd::Result<void> set_up_log(const mfd::Options& options) {
-    std::shared_ptr<spdlog::logger> logger;
-    if (options.log_file.empty()) {
-        logger = spdlog::stderr_logger_mt("multifdd");
-    } else {
-        try {
-            logger = spdlog::basic_logger_mt("multifdd", options.log_file);
-        } catch (const spdlog::spdlog_ex& error) {
-            return mfd::Error{mfd::Errc::Io, "log file " + options.log_file + ": " + error.what()};
-        }
-    }
-    logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e multifdd[%P] %l: %v");
-    logger->set_level(spdlog::level::from_str(options.log_level));
-    logger->flush_on(spdlog::level::info);
-    spdlog::set_default_logger(std::move(logger));
-    return {};
-}
-
-mfd::Result<int> run(mfd::Options options) {
+mfd::Result<int> run(mfd::Options options, const mfd::ServiceManager& manager) {
+    MFD_TRY(auto passed, mfd::take_passed_descriptors());
+    MFD_CHECK(mfd::activate_qmp_sockets(passed, options.qmp));
     std::optional<mfd::Background> background;
     if (options.daemonize) {
         MFD_TRY(background, mfd::Background::detach());
     }
-    MFD_CHECK(set_up_log(options));
+    MFD_TRY(auto log, mfd::Log::set_up({.file = options.log_file,
+                                        .level = options.log_level,
+                                        .env_file = options.env_file,
+                                        .guest = options.name}));
+    MFD_CHECK(mfd::close_unclaimed(passed));
     std::optional<mfd::PidFile> pid_file;
     if (!options.pid_file.empty()) {
         MFD_TRY(pid_file, mfd::PidFile::create(options.pid_file));
     }
     const bool print_reference = options.print_qmp_reference;
-    mfd::Daemon daemon(std::move(options));
+    mfd::Daemon daemon(std::move(options), log, manager);
     if (print_reference) {
         daemon.write_reference(std::cout);
         return EXIT_SUCCESS;
     }
     MFD_CHECK(daemon.start());
+    // Before the parent leaves, whom a service manager takes for the main process until then.
+    daemon.announce();
     if (background)
         background->ready();
-    // For a service manager that waits for it; nothing happens without one.
-    sd_notify(/*unset_environment=*/1, "READY=1");
     return daemon.run();
+}
+
+// The journal takes the severity from a prefix.
+void print_error(const std::string& text) {
+    std::fprintf(stderr, "%s%s", mfd::stderr_is_journal() ? SD_ERR : "", text.c_str());
 }
 
 } // namespace
@@ -62,13 +57,20 @@ mfd::Result<int> run(mfd::Options options) {
 int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN); // a client that goes away is an error of its connection
     auto parsed = mfd::parse_options(argc, argv);
-    if (!parsed.options) {
-        std::fputs(parsed.text.c_str(), parsed.exit_status == 0 ? stdout : stderr);
+    if (!parsed.options && parsed.exit_status == 0) {
+        std::fputs(parsed.text.c_str(), stdout);
         return parsed.exit_status;
     }
-    const auto status = run(std::move(*parsed.options));
+    if (!parsed.options) {
+        print_error(parsed.text);
+        return parsed.exit_status;
+    }
+    // It speaks of this process, so before a fork.
+    const auto manager = mfd::ServiceManager::from_environment();
+    const auto status = run(std::move(*parsed.options), manager);
     if (!status.has_value()) {
-        std::fprintf(stderr, "multifdd: %s\n", status.error().what.c_str());
+        manager.status("cannot start: " + status.error().what);
+        print_error("multifdd: " + status.error().what + "\n");
         return EXIT_FAILURE;
     }
     return *status;

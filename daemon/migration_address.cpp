@@ -1,6 +1,7 @@
 #include "daemon/migration_address.hpp"
 
 #include "daemon/size_text.hpp"
+#include "proto/text.hpp"
 
 #include <array>
 #include <nlohmann/json.hpp>
@@ -58,6 +59,11 @@ Result<MigrationAddress> parse_channel_address(const nlohmann::json& addr) {
 }
 
 } // namespace
+
+std::string file_uri(const MigrationAddress& address) {
+    const std::string uri = "file:" + address.path;
+    return address.offset == 0 ? uri : uri + ",offset=" + hex(address.offset);
+}
 
 Result<MigrationAddress> parse_migration_uri(std::string_view uri) {
     for (const Scheme& scheme : kSchemes) {

@@ -22,6 +22,8 @@ struct MigrationAddress {
 // "file:PATH[,offset=N]", and the schemes QEMU knows but a mapped-ram file cannot use (they parse,
 // so that the caller can say why they do not serve). Texts of errors are QEMU's.
 Result<MigrationAddress> parse_migration_uri(std::string_view uri);
+// The other way, of a file: whichever form the client used.
+std::string file_uri(const MigrationAddress& address);
 
 // The checked arguments of migrate or migrate-incoming: exactly one of `uri` and `channels`.
 // `single_main` is the rule of migrate-incoming: no second channel of any type.

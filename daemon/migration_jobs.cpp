@@ -1,6 +1,7 @@
 // What the running job reports, and how it ends: the state machine's transitions.
 #include "daemon/migration_service.hpp"
 
+#include "daemon/service/job_id.hpp"
 #include "proto/checked.hpp"
 
 #include <cerrno>
@@ -11,21 +12,34 @@ namespace mfd {
 
 using Clock = JobReport::Clock;
 
-void MigrationService::begin(JobKind kind, Reply reply) {
+void MigrationService::begin(JobKind kind, const MigrationAddress& address, Reply reply) {
     runner_.reset(); // so that the memory is free to be tracked
     report_ = JobReport{};
     report_.kind = kind;
+    report_.id = make_job_id();
+    report_.uri = file_uri(address);
     report_.progress = std::make_shared<JobProgress>(channel_count());
     report_.multifd = capabilities_.has(Capability::Multifd);
     report_.progress->expected_downtime_ms = parameters_.number("downtime-limit"); // until measured
     report_.started = Clock::now();
     reply_ = std::move(reply);
     hold_ = objects_.memory().hold();
+    note_memory();
     set_status(MigrationStatus::Setup);
+}
+
+void MigrationService::note_memory() {
+    report_.blocks = 0;
+    report_.ram_bytes = 0;
+    for (const MemoryBackend* block : objects_.memory().blocks()) {
+        ++report_.blocks;
+        report_.ram_bytes += block->size();
+    }
 }
 
 void MigrationService::set_status(MigrationStatus status) {
     status_ = status;
+    on_status();
     if (capabilities_.has(Capability::Events))
         emit_("MIGRATION", {{"status", name_of(status)}});
 }
@@ -120,14 +134,12 @@ void MigrationService::finish_save(const Result<void>& result) {
         end_job();
         run_.complete_save();
         set_status(MigrationStatus::Completed);
-        spdlog::info("save completed: {} bytes written", report_.progress->counters.bytes());
     } else if (cancelled) {
         if (!result.has_value() && result.error().code != Errc::Cancelled)
             report_.error_desc = result.error().what;
         end_job();
         run_.give_up_save();
         set_status(MigrationStatus::Cancelled);
-        spdlog::info("save cancelled");
     } else {
         run_.give_up_save();
         fail(result.error().what);
@@ -143,7 +155,6 @@ void MigrationService::finish_load(Result<RestoreJob::Outcome> result, bool exit
         loaded_ = std::move(result->state);
         run_.complete_load(result->saved_status);
         set_status(MigrationStatus::Completed);
-        spdlog::info("load completed: {} bytes read", report_.progress->counters.bytes());
     } else if (reply_) {
         incoming_ = Incoming::Waiting; // the file could not be opened: another try may go better
         fail(result.error().what);
@@ -165,6 +176,7 @@ void MigrationService::finish_load(Result<RestoreJob::Outcome> result, bool exit
 // takes long.
 void MigrationService::end_job() {
     report_.ended = Clock::now();
+    note_memory(); // a load may have made some
     if (runner_ && !runner_->busy_with_rest())
         runner_.reset();
     switchover_.reset();
@@ -178,7 +190,6 @@ void MigrationService::end_job() {
 void MigrationService::fail(const std::string& text) {
     end_job();
     report_.error_desc = text;
-    spdlog::error("{} failed: {}", report_.kind == JobKind::Save ? "save" : "load", text);
     set_status(MigrationStatus::Failed);
     give_reply(Error{Errc::Io, text});
 }

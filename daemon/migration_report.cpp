@@ -37,6 +37,10 @@ std::uint64_t JobReport::milliseconds(Clock::time_point from,
         0, std::chrono::duration_cast<std::chrono::milliseconds>(end - from).count()));
 }
 
+std::chrono::milliseconds JobReport::duration() const {
+    return std::chrono::milliseconds(milliseconds(started, ended));
+}
+
 Json JobReport::ram() const {
     const Counters& counters = progress->counters;
     const std::uint64_t normal = counters.normal_pages();

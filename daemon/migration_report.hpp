@@ -11,17 +11,27 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace mfd {
 
 enum class JobKind : std::uint8_t { Save, Load };
 
+// For persons; a load is what they call a restore.
+[[nodiscard]] constexpr std::string_view name_of(JobKind kind) {
+    return kind == JobKind::Save ? "save" : "restore";
+}
+
 struct JobReport {
     using Clock = std::chrono::steady_clock;
 
     JobKind kind = JobKind::Save;
+    std::string id;                        // 32 hexadecimal digits, no other job has it
+    std::string uri;                       // of the file
     std::shared_ptr<JobProgress> progress; // nothing: there was no job yet
     std::string error_desc;                // empty: none
+    std::size_t blocks = 0;                // of guest RAM
+    std::uint64_t ram_bytes = 0;           // all of them
     bool multifd = false;
     std::uint32_t throttle_percent = 0; // of the guest, by auto-converge
     bool waits_for_stop = false;        // announced to the owner of foreign memory
@@ -30,6 +40,8 @@ struct JobReport {
     std::optional<Clock::time_point> stopped_since; // the guest stands still
     std::optional<Clock::time_point> ended;
 
+    // Of a running job: so far.
+    [[nodiscard]] std::chrono::milliseconds duration() const;
     // The reply of query-migrate: the members QEMU gives in each state.
     [[nodiscard]] nlohmann::json to_json(MigrationStatus status) const;
     // The member x-multifd: what each channel did.

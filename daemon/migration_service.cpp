@@ -115,7 +115,7 @@ void MigrationService::migrate(const Json& arguments, Reply reply) {
     const auto address = check_migrate(arguments);
     if (!address.has_value())
         return reply(address.error());
-    begin(JobKind::Save, std::move(reply));
+    begin(JobKind::Save, *address, std::move(reply));
     auto request = make_save_request(*address);
     if (!request.has_value())
         return fail(request.error().what);
@@ -158,7 +158,7 @@ void MigrationService::start_load(const MigrationAddress& address, bool exit_on_
         if (auto supported = capabilities_.check_supported(); !supported.has_value())
             return reply(std::move(supported));
     incoming_ = Incoming::Started;
-    begin(JobKind::Load, std::move(reply));
+    begin(JobKind::Load, address, std::move(reply));
     auto request = make_restore_request(address);
     if (!request.has_value()) {
         incoming_ = Incoming::Waiting; // nothing was loaded: another try may go better

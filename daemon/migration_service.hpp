@@ -76,6 +76,11 @@ public:
     // cont is refused while memory of others, without a log, is being saved.
     [[nodiscard]] Result<void> may_run() const;
 
+    // The running or last job.
+    [[nodiscard]] const JobReport& report() const { return report_; }
+    // Called at every change of status(), before the clients hear of it.
+    std::function<void()> on_status = [] {};
+
     // Called once nothing runs any more; at once if nothing does. A running job is cancelled.
     void shut_down(std::function<void()> then);
     // A load with exit-on-error failed: the daemon ends with this text.
@@ -101,7 +106,8 @@ private:
     Result<SaveRequest> make_save_request(const MigrationAddress& address);
     Result<void> watch_stop_eventfd();
     Result<RestoreRequest> make_restore_request(const MigrationAddress& address);
-    void begin(JobKind kind, Reply reply);
+    void begin(JobKind kind, const MigrationAddress& address, Reply reply);
+    void note_memory();
     void finish_save(const Result<void>& result);
     void finish_load(Result<RestoreJob::Outcome> result, bool exit_on_error);
     void end_job();

@@ -1,6 +1,7 @@
 #include "daemon/options.hpp"
 
 #include "daemon/keyval.hpp"
+#include "daemon/service/log.hpp"
 #include "daemon/size_text.hpp"
 #include "daemon/version.hpp"
 
@@ -54,6 +55,14 @@ constexpr const char* kIgnoredOptions[] = {
     "action",
     "watchdog-action",
 };
+
+constexpr const char* kFooter =
+    R"(Signals: SIGTERM and SIGINT end the daemon as they end QEMU: a running save is cancelled, clients
+get SHUTDOWN. SIGHUP reads the log level again (--env-file) and opens the log file anew (-D).
+
+Under systemd: Type=notify gets READY, RELOADING, STOPPING, a STATUS line and, with WatchdogSec=,
+WATCHDOG; --daemonize needs NotifyAccess=all. Sockets named qmp or qmp-NAME (FileDescriptorName=)
+are served in place of --qmp, those named qmp-ro or qmp-ro-NAME for queries and events only.)";
 
 Error bad(const std::string& option, const std::string& cause) {
     return {Errc::BadArgument, "-" + option + ": " + cause};
@@ -225,9 +234,13 @@ void declare(CLI::App& app, Options& options, RawOptions& raw) {
     app.add_flag("-S", options.start_paused, "start paused");
     app.add_flag("--daemonize", options.daemonize, "go to the background once ready");
     app.add_option("--pidfile", options.pid_file, "write the process id there");
-    app.add_option("-D", options.log_file, "log to this file instead of stderr");
+    app.add_option("-D", options.log_file,
+                   "log to this file; else to the journal if stderr leads there, or to stderr");
     app.add_option("--log-level", options.log_level, "trace, debug, info, warning, error")
-        ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}));
+        ->check(CLI::IsMember(std::vector<std::string>(kLogLevels.begin(), kLogLevels.end())));
+    app.add_option("--env-file", options.env_file,
+                   "take the log level from the line MULTIFDD_LOG_LEVEL=LEVEL of this file: at the "
+                   "start unless --log-level is given, and at SIGHUP");
     app.add_flag("--print-qmp-reference", options.print_qmp_reference,
                  "write the reference page of all commands and events (Markdown) and leave");
     // An empty group keeps them out of the help.
@@ -290,6 +303,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     Options options;
     RawOptions raw;
     declare(app, options, raw);
+    app.footer(kFooter);
     ParsedOptions parsed;
     try {
         app.parse(normalise(argc, argv));

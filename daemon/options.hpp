@@ -42,9 +42,10 @@ struct Options {
     bool daemonize = false;
     std::string pid_file;
     std::string log_file;
-    std::string log_level = "info";
-    bool print_qmp_reference = false; // write daemon/QMP.md to standard output and leave
-    std::vector<std::string> ignored; // QEMU's options that have no meaning here, for the log
+    std::optional<std::string> log_level; // one of kLogLevels; nothing: not given
+    std::string env_file;                 // has the log level, read again at SIGHUP; empty: none
+    bool print_qmp_reference = false;     // write daemon/QMP.md to standard output and leave
+    std::vector<std::string> ignored;     // QEMU's options that have no meaning here, for the log
 };
 
 // What the process shall do next.

@@ -22,6 +22,8 @@ struct CommandContext {
     std::string uuid;       // of -uuid, or all zeros
     // Sends an event without data.
     std::function<void(std::string_view event, nlohmann::json data)> emit;
+    // Called after guest memory or the run state changed without a STOP or RESUME.
+    std::function<void()> guest_changed;
     // Ends the daemon; the reply is given first.
     std::function<void(qmp::Call)> quit;
 };

@@ -22,7 +22,15 @@ Outcome add_object(CommandContext& context, const json& arguments) {
     if (arguments.at("qom-type") == kWorkloadTypeName && context.migration.busy())
         return Failure{.desc = "object '" + arguments.at("id").get<std::string>() +
                                "' cannot be added: There's a migration process in progress"};
-    return context.objects.add(arguments);
+    auto added = context.objects.add(arguments);
+    context.guest_changed();
+    return added;
+}
+
+Outcome remove_object(CommandContext& context, const json& arguments) {
+    auto removed = context.objects.remove(arguments.at("id").get_ref<const std::string&>());
+    context.guest_changed();
+    return removed;
 }
 
 } // namespace
@@ -39,9 +47,8 @@ void add_object_commands(Dispatcher& dispatcher, CommandContext& context) {
         .name = "object-del",
         .doc = "Removes an object. Guest RAM of the command line stays.",
         .arguments = schema::object("ObjectDelArguments", {schema::required("id", schema::str())}),
-        .handler = immediate([&context](const json& arguments) -> Outcome {
-            return context.objects.remove(arguments.at("id").get_ref<const std::string&>());
-        }),
+        .handler = immediate(
+            [&context](const json& arguments) { return remove_object(context, arguments); }),
     });
     const auto memdev = schema::object(
         "Memdev",

@@ -64,6 +64,7 @@ void add_status_commands(Dispatcher& dispatcher, CommandContext& context) {
         .doc = "A stopped guest counts as one that never ran.",
         .handler = immediate([&context](const json&) -> Outcome {
             context.run.system_reset();
+            context.guest_changed();
             context.emit("RESET", {{"guest", false}, {"reason", "host-qmp-system-reset"}});
             return json::object();
         }),

@@ -21,11 +21,13 @@ _LOG_SHOWN = 4000
 class Program:
     """One child process; nothing of it is left when the context ends."""
 
-    def __init__(self, argv, fds=()):
+    def __init__(self, argv, fds=(), own_socket=True):
         # The path of a unix socket is short, so it does not live in the scratch folder.
         self.folder = tempfile.mkdtemp(prefix="mfd-", dir="/tmp")
         self.socket_path = os.path.join(self.folder, "qmp")
-        self.argv = list(argv) + ["-qmp", "unix:%s,server=on,wait=off" % self.socket_path]
+        self.argv = list(argv)
+        if own_socket:
+            self.argv += ["-qmp", "unix:%s,server=on,wait=off" % self.socket_path]
         self.log_path = os.path.join(self.folder, "log")
         self.connections = []
         with open(self.log_path, "wb") as log:
