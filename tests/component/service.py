@@ -96,10 +96,12 @@ class Notices(ServiceTest):
         self.assertEqual(self.service.wait(), 1)
 
     def test_the_child_of_daemonize_names_itself(self):
-        self.start("-daemonize", "-pidfile", self.path("pid"))
+        self.start("-daemonize", "-pidfile", self.path("pid"), variables={"WATCHDOG_USEC": "200000"})
         with open(self.path("pid"), encoding="ascii") as file:
             pid = int(file.read())
         self.assertEqual(int(self.first["MAINPID"]), pid)
+        for _ in range(2):
+            self.service.notices.having(WATCHDOG="1")
         self.assertEqual(self.service.wait(), 0)
         os.kill(pid, signal.SIGTERM)
         self.service.notices.having(STOPPING="1")

@@ -82,3 +82,13 @@ TEST_CASE("help and version leave with success", "[options]") {
     CHECK(parse({"--help"}).exit_status == 0);
     CHECK(parse({"--version"}).text.starts_with("multifdd "));
 }
+
+TEST_CASE("the log level is one of those that exist, or open to the environment file",
+          "[options]") {
+    const auto open = parse({"--env-file", "/etc/multifdd/db1.env"});
+    REQUIRE(open.options);
+    CHECK_FALSE(open.options->log_level);
+    CHECK(open.options->env_file == "/etc/multifdd/db1.env");
+    CHECK(parse({"--log-level", "warning"}).options->log_level == "warning");
+    CHECK_FALSE(parse({"--log-level", "loud"}).options);
+}
