@@ -39,6 +39,8 @@ inline constexpr std::size_t kDescriptorsPerMessage = 253;
 inline constexpr int kListenBacklog = 4096;
 // At shutdown: how long clients may take to read what is still to be sent to them.
 inline constexpr std::chrono::milliseconds kFlushTimeout{1000};
+// Pause between two reports of refused clients.
+inline constexpr std::chrono::seconds kRefusalLogPause{10};
 // Pause of a listener after accept failed for lack of descriptors or memory.
 inline constexpr std::chrono::milliseconds kAcceptRetry{100};
 

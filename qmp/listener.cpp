@@ -1,6 +1,7 @@
 #include "qmp/listener.hpp"
 
 #include "qmp/limits.hpp"
+#include "qmp/socket_io.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -43,6 +44,9 @@ Result<std::shared_ptr<Listener>> Listener::make(boost::asio::io_context& io, Un
     if (error)
         return make_sys_error("watch a listening socket", error.value());
     (void)socket.release();
+    const FdRef listening(listener->acceptor_.native_handle());
+    const auto& peers = listener->options_.peers;
+    listener->allowed_ = peers ? *peers : default_peers(listening);
     listener->accept();
     return listener;
 }
@@ -86,6 +90,12 @@ void Listener::accept() {
 void Listener::on_connect() {
     UniqueFd client(
         ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (client.valid() && !may_connect(allowed_, client.ref())) {
+        refusals_.refused(peer_of(client.ref()), RefusalLog::Clock::now());
+        client.reset();
+        accept();
+        return;
+    }
     if (client.valid()) {
         accepted_(*this, std::move(client));
         return;

@@ -23,6 +23,7 @@ public:
     // Takes a new client. The listener accepts the next one after client_gone().
     using Accepted = std::function<void(Listener&, UniqueFd)>;
 
+    // Closes clients that the options do not admit without a word; they take no turn.
     // `path` is empty for a socket that was inherited: only what we made is removed at the end.
     static Result<std::shared_ptr<Listener>> make(boost::asio::io_context& io, UniqueFd socket,
                                                   const std::string& path, ListenOptions options,
@@ -47,6 +48,8 @@ private:
     std::string path_;
     ino_t inode_ = 0; // of the file at path_ as we made it
     ListenOptions options_;
+    AllowedPeers allowed_;
+    RefusalLog refusals_;
     Accepted accepted_;
 };
 

@@ -152,7 +152,7 @@ Server::~Server() {
 }
 
 Result<void> Server::listen(const std::string& path, ListenOptions options) {
-    MFD_TRY(UniqueFd socket, make_listening_socket(path, options.mode));
+    MFD_TRY(UniqueFd socket, make_listening_socket(path, options.mode, options.group));
     return impl_->listen(std::move(socket), path, std::move(options));
 }
 

@@ -7,6 +7,7 @@
 #include "channels/unique_fd.hpp"
 #include "proto/error.hpp"
 #include "qmp/dispatcher.hpp"
+#include "qmp/peer_access.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -31,7 +32,9 @@ enum class Exposure : std::uint8_t {
 
 struct ListenOptions {
     Exposure exposure = Exposure::Full;
-    mode_t mode = 0600; // of a socket made from a path
+    mode_t mode = 0600;                     // of a socket made from a path
+    std::optional<gid_t> group = {};        // of its file; nothing: the process's
+    std::optional<AllowedPeers> peers = {}; // nothing: default_peers()
     AccessCheck access_check = {};
 };
 

@@ -22,6 +22,9 @@ void Session::greet() {
 
 void Session::receive(std::string bytes, UniqueFd fd) {
     // Commands queued before this keep the slot they were read with.
+    // Where only queries are served no command takes one.
+    if (options_.exposure == Exposure::QueriesOnly)
+        fd.reset();
     if (fd.valid()) {
         fds_ = std::make_shared<FdSlot>();
         fds_->fd = std::move(fd);

@@ -155,7 +155,8 @@ bool is_hung_up(FdRef socket) {
     return ::poll(&entry, 1, 0) == 1 && (entry.revents & (POLLHUP | POLLERR)) != 0;
 }
 
-Result<UniqueFd> make_listening_socket(const std::string& path, mode_t mode) {
+Result<UniqueFd> make_listening_socket(const std::string& path, mode_t mode,
+                                       std::optional<gid_t> group) {
     MFD_TRY(const sockaddr_un address, make_address(path));
     MFD_CHECK(remove_stale_socket(path, address));
     MFD_TRY(UniqueFd fd, make_socket(path));
@@ -165,8 +166,11 @@ Result<UniqueFd> make_listening_socket(const std::string& path, mode_t mode) {
         return make_sys_error("listen on '" + path + "': set the mode", errno);
     if (::bind(fd.get(), as_sockaddr(address), sizeof(address)) != 0)
         return make_sys_error("listen on '" + path + "': bind", errno);
-    const bool listens =
-        ::chmod(path.c_str(), mode) == 0 && ::listen(fd.get(), limits::kListenBacklog) == 0;
+    // Nobody can connect before listen(). The mode comes last, since a change of group may clear
+    // bits of it.
+    const bool listens = (!group || ::lchown(path.c_str(), static_cast<uid_t>(-1), *group) == 0) &&
+                         ::chmod(path.c_str(), mode) == 0 &&
+                         ::listen(fd.get(), limits::kListenBacklog) == 0;
     if (!listens) {
         const int error = errno;
         (void)::unlink(path.c_str());

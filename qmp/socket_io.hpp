@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -35,8 +36,9 @@ Peer peer_of(FdRef socket);
 bool is_hung_up(FdRef socket);
 
 // A listening socket at `path`. A socket nobody listens on is replaced; anything else that is there
-// is an error.
-Result<UniqueFd> make_listening_socket(const std::string& path, mode_t mode);
+// is an error. Without `group` the file has the one the system gives it.
+Result<UniqueFd> make_listening_socket(const std::string& path, mode_t mode,
+                                       std::optional<gid_t> group = {});
 // Makes sure that an inherited descriptor is what it is said to be, and sets it to non-blocking.
 Result<void> check_listening_socket(FdRef socket);
 Result<void> check_connected_socket(FdRef socket);
