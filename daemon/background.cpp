@@ -51,14 +51,14 @@ Result<Background> Background::detach() {
     }
     if (::setsid() < 0)
         return make_sys_error("daemonize: setsid", errno);
-    return Background(std::move(to_parent));
+    UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    return Background(std::move(to_parent), std::move(null));
 }
 
 void Background::ready() {
-    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    if (null.valid())
+    if (null_.valid())
         for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-            ::dup2(null.get(), standard);
+            ::dup2(null_.get(), standard);
     if (::chdir("/") != 0) {
         // A directory kept in use is a nuisance for unmounting, no reason to fail.
     }

@@ -19,8 +19,10 @@ public:
     void ready();
 
 private:
-    explicit Background(UniqueFd to_parent) : to_parent_(std::move(to_parent)) {}
+    Background(UniqueFd to_parent, UniqueFd null)
+        : to_parent_(std::move(to_parent)), null_(std::move(null)) {}
     UniqueFd to_parent_; // closed without a word: the parent reports failure
+    UniqueFd null_;      // /dev/null, opened while the process may
 };
 
 // A file with this process's id, locked for as long as the process lives and removed at its end.

@@ -26,6 +26,7 @@ MigrationSettings migration_settings(const Options& options) {
     settings.uuid = options.uuid_bytes;
     settings.incoming = !options.incoming.empty();
     settings.create_blocks = options.create_blocks;
+    settings.files = options.files;
     return settings;
 }
 
@@ -67,6 +68,7 @@ Daemon::Daemon(Options options, Log& log, const ServiceManager& manager)
           .migration = migration_,
           .guest_name = options_.name,
           .uuid = options_.uuid,
+          .files = options_.files,
           .emit = [this](std::string_view event, const nlohmann::json& data) { emit(event, data); },
           .guest_changed = [this] { notifier_.changed(); },
           .quit = [this](qmp::Call call) { quit(std::move(call)); }},
@@ -92,8 +94,11 @@ Daemon::Daemon(Options options, Log& log, const ServiceManager& manager)
 Result<void> Daemon::start() {
     log_start();
     MFD_CHECK(take_inherited_descriptors());
-    MFD_CHECK(make_objects());
+    MFD_CHECK(make_memory());
     MFD_CHECK(listen());
+    MFD_CHECK(confine());
+    // From here on threads are started.
+    MFD_CHECK(make_workloads());
     wait_for_signal();
     run_.start();
     if (!options_.incoming.empty() && options_.incoming != "defer")
@@ -118,10 +123,10 @@ Result<void> Daemon::take_inherited_descriptors() {
     return {};
 }
 
-Result<void> Daemon::make_objects() {
+Result<void> Daemon::make_memory() {
     for (const std::string& object : options_.objects)
-        if (auto added = objects_.add_option(object); !added.has_value())
-            return with_context("-object " + object, std::move(added).error());
+        if (!GuestObjects::is_workload(object))
+            MFD_CHECK(add_object(object));
     const bool has_memory = !objects_.memory().all().empty();
     if (options_.memory_bytes && !has_memory)
         MFD_CHECK(objects_.add_option("memory-backend-ram,id=ram,size=" +
@@ -131,9 +136,42 @@ Result<void> Daemon::make_objects() {
     return objects_.memory().seal_command_line();
 }
 
+Result<void> Daemon::make_workloads() {
+    for (const std::string& object : options_.objects)
+        if (GuestObjects::is_workload(object))
+            MFD_CHECK(add_object(object));
+    return {};
+}
+
+Result<void> Daemon::add_object(const std::string& option) {
+    if (auto added = objects_.add_option(option); !added.has_value())
+        return with_context("-object " + option, std::move(added).error());
+    return {};
+}
+
+Result<void> Daemon::confine() {
+    SandboxPlan plan;
+    plan.mode = options_.sandbox;
+    plan.files = options_.files;
+    for (const QmpEndpoint& endpoint : options_.qmp)
+        if (!endpoint.path.empty())
+            plan.remove_at_end.push_back(endpoint.path);
+    if (!options_.pid_file.empty())
+        plan.remove_at_end.push_back(options_.pid_file);
+    MFD_TRY(sandbox_, enter_sandbox(plan));
+    for (const std::string& lack : sandbox_.lacks)
+        spdlog::warn("sandbox: this system lacks {}", lack);
+    spdlog::info("sandbox: {}", sandbox_.applied.empty() ? "off" : sandbox_.applied);
+    return {};
+}
+
 Result<void> Daemon::listen() {
     for (const QmpEndpoint& endpoint : options_.qmp) {
         qmp::ListenOptions listen_options;
+        listen_options.mode = endpoint.mode;
+        listen_options.group = endpoint.group;
+        if (!options_.allow_users.empty() || !options_.allow_groups.empty())
+            listen_options.peers = {options_.allow_users, options_.allow_groups};
         if (endpoint.read_only)
             listen_options.exposure = qmp::Exposure::QueriesOnly;
         if (endpoint.path.empty())

@@ -8,6 +8,7 @@
 #include "daemon/migration_service.hpp"
 #include "daemon/options.hpp"
 #include "daemon/run_control.hpp"
+#include "daemon/sandbox/sandbox.hpp"
 #include "daemon/service/log.hpp"
 #include "daemon/service/notifier.hpp"
 #include "daemon/status_line.hpp"
@@ -35,8 +36,8 @@ public:
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
 
-    // Takes inherited descriptors, makes the objects, opens the sockets. From its success on
-    // clients can connect.
+    // Takes inherited descriptors, makes the objects, opens the sockets, enters the sandbox. From
+    // its success on clients are served once run() is called. No other thread may exist before.
     Result<void> start();
     // Tells the service manager that clients can connect.
     void announce() { notifier_.ready(); }
@@ -47,8 +48,12 @@ public:
 
 private:
     Result<void> take_inherited_descriptors();
-    Result<void> make_objects();
+    // Memory first: the emulated guests start threads, which must find the sandbox in force.
+    Result<void> make_memory();
     Result<void> listen();
+    Result<void> confine();
+    Result<void> make_workloads();
+    Result<void> add_object(const std::string& option);
     void wait_for_signal();
     void take_signal(int signal);
     [[nodiscard]] Notifier::Status status();
@@ -61,6 +66,7 @@ private:
 
     Options options_;
     Log& log_;
+    Sandbox sandbox_;
     boost::asio::io_context io_{1};
     FdSets fdsets_;
     GuestObjects objects_;

@@ -2,6 +2,7 @@
 #include "daemon/background.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/options.hpp"
+#include "daemon/sandbox/limits.hpp"
 #include "daemon/service/activation.hpp"
 #include "daemon/service/log.hpp"
 #include "daemon/service/service_manager.hpp"
@@ -28,6 +29,10 @@ mfd::Result<int> run(mfd::Options options, const mfd::ServiceManager& manager) {
                                         .level = options.log_level,
                                         .env_file = options.env_file,
                                         .guest = options.name}));
+    if (const auto limit = mfd::raise_descriptor_limit(); limit.has_value())
+        spdlog::debug("up to {} descriptors can be open", *limit);
+    else
+        spdlog::warn("{}", limit.error().what);
     MFD_CHECK(mfd::close_unclaimed(passed));
     std::optional<mfd::PidFile> pid_file;
     if (!options.pid_file.empty()) {

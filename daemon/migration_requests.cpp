@@ -8,10 +8,15 @@
 
 namespace mfd {
 
+Result<FileTarget> MigrationService::resolve(const MigrationAddress& address, FileUse use) {
+    if (!FdSets::is_fdset_path(address.path))
+        MFD_CHECK(settings_.files.check(address.path));
+    return resolve_target(fdsets_, address.path, address.offset, use, page_io());
+}
+
 Result<SaveRequest> MigrationService::make_save_request(const MigrationAddress& address) {
     SaveRequest request;
-    MFD_TRY(request.target,
-            resolve_target(fdsets_, address.path, address.offset, FileUse::Save, page_io()));
+    MFD_TRY(request.target, resolve(address, FileUse::Save));
     if (parameters_.flag("x-reuse-blocks", false))
         request.target.old_blocks = OldBlocks::Reuse;
     if (!parameters_.flag("x-atomic", true))
@@ -64,8 +69,7 @@ Result<void> MigrationService::watch_stop_eventfd() {
 
 Result<RestoreRequest> MigrationService::make_restore_request(const MigrationAddress& address) {
     RestoreRequest request;
-    MFD_TRY(request.target,
-            resolve_target(fdsets_, address.path, address.offset, FileUse::Load, page_io()));
+    MFD_TRY(request.target, resolve(address, FileUse::Load));
     if (settings_.machine || !settings_.create_blocks)
         request.machine = settings_.machine.value_or("none");
     request.uuid = settings_.uuid;

@@ -12,6 +12,7 @@
 #include "daemon/parameters.hpp"
 #include "daemon/restore_job.hpp"
 #include "daemon/run_control.hpp"
+#include "daemon/sandbox/file_policy.hpp"
 #include "daemon/save_job.hpp"
 #include "daemon/stop_eventfd.hpp"
 
@@ -42,6 +43,7 @@ struct MigrationSettings {
     std::optional<std::array<std::byte, 16>> uuid;
     bool incoming = false;
     bool create_blocks = false;
+    FilePolicy files; // which files clients may name
 };
 
 class MigrationService final : private JobRunner::Listener {
@@ -106,6 +108,8 @@ private:
     Result<SaveRequest> make_save_request(const MigrationAddress& address);
     Result<void> watch_stop_eventfd();
     Result<RestoreRequest> make_restore_request(const MigrationAddress& address);
+    // The file, or the set of descriptors, that an address names.
+    Result<FileTarget> resolve(const MigrationAddress& address, FileUse use);
     void begin(JobKind kind, const MigrationAddress& address, Reply reply);
     void note_memory();
     void finish_save(const Result<void>& result);

@@ -1,5 +1,6 @@
 #include "daemon/options.hpp"
 
+#include "daemon/accounts.hpp"
 #include "daemon/keyval.hpp"
 #include "daemon/service/log.hpp"
 #include "daemon/size_text.hpp"
@@ -25,35 +26,10 @@ constexpr const char* kIgnoredFlags[] = {
     "no-reboot",  "no-hpet",        "no-acpi",   "snapshot",   "only-migratable",
 };
 constexpr const char* kIgnoredOptions[] = {
-    "display",
-    "accel",
-    "cpu",
-    "smp",
-    "vga",
-    "serial",
-    "parallel",
-    "monitor",
-    "chardev",
-    "mon",
-    "net",
-    "nic",
-    "netdev",
-    "global",
-    "boot",
-    "rtc",
-    "bios",
-    "device",
-    "drive",
-    "blockdev",
-    "numa",
-    "msg",
-    "overcommit",
-    "L",
-    "k",
-    "sandbox",
-    "d",
-    "action",
-    "watchdog-action",
+    "display", "accel",      "cpu",  "smp",    "vga",   "serial",   "parallel",
+    "monitor", "chardev",    "mon",  "net",    "nic",   "netdev",   "global",
+    "boot",    "rtc",        "bios", "device", "drive", "blockdev", "numa",
+    "msg",     "overcommit", "L",    "k",      "d",     "action",   "watchdog-action",
 };
 
 constexpr const char* kFooter =
@@ -117,12 +93,42 @@ Result<KeyValueList> keyval(const std::string& option, std::string_view text,
     return list;
 }
 
+Result<mode_t> parse_mode(std::string_view text) {
+    constexpr unsigned all = 0777;
+    mode_t mode = 0;
+    const auto [end, errc] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
+    if (errc != std::errc{} || end != text.data() + text.size() || mode > all)
+        return bad("qmp", "mode '" + std::string(text) + "' is not an octal number up to 0777");
+    return mode;
+}
+
+// The result of a search for a user or a group, with the option that asked.
+template <class Id>
+Result<Id> account(const std::string& option, Result<Id> found) {
+    if (!found.has_value())
+        return bad(option, found.error().what);
+    return found;
+}
+
+// QEMU's form has keys behind on and off: which system calls it forbids. Here that is one list.
+Result<SandboxMode> parse_sandbox(const std::string& text) {
+    const std::string_view word = std::string_view(text).substr(0, text.find(','));
+    if (word == "on")
+        return SandboxMode::On;
+    if (word == "off")
+        return SandboxMode::Off;
+    if (word == "strict")
+        return SandboxMode::Strict;
+    return bad("sandbox", "'" + text + "' is neither on, off nor strict");
+}
+
 Result<QmpEndpoint> parse_qmp(const std::string& text) {
     constexpr std::string_view kUnix = "unix:";
     if (!text.starts_with(kUnix))
         return bad("qmp", "'" + text + "' is not unix:PATH,server=on,wait=off");
     MFD_TRY(const auto list, keyval("qmp", std::string_view(text).substr(kUnix.size()), "path"));
-    MFD_CHECK(refuse_unknown(list, "qmp", {"path", "fd", "server", "wait", "readonly"}));
+    MFD_CHECK(
+        refuse_unknown(list, "qmp", {"path", "fd", "server", "wait", "readonly", "mode", "group"}));
     MFD_TRY(const bool server, flag_of(list, "qmp", "server", false));
     MFD_TRY([[maybe_unused]] const bool wait, flag_of(list, "qmp", "wait", true));
     if (!server)
@@ -132,6 +138,16 @@ Result<QmpEndpoint> parse_qmp(const std::string& text) {
     endpoint.path = std::string(list.find("path").value_or(""));
     if (endpoint.path.empty() == !list.find("fd"))
         return bad("qmp", "'" + text + "' needs either a path or fd=N");
+    const auto mode = list.find("mode");
+    const auto group = list.find("group");
+    if (endpoint.path.empty() && (mode || group))
+        return bad("qmp", "mode and group belong to a path; the socket of fd=N has its own");
+    if (mode) {
+        MFD_TRY(endpoint.mode, parse_mode(*mode));
+    }
+    if (group) {
+        MFD_TRY(endpoint.group, account("qmp", find_group(std::string(*group))));
+    }
     if (endpoint.path.empty()) {
         MFD_TRY(endpoint.fd, number_of<int>(list, "qmp", "fd"));
     }
@@ -204,9 +220,37 @@ struct RawOptions {
     std::string memory;
     std::string name;
     std::string uuid;
+    std::vector<std::string> allow_users;
+    std::vector<std::string> allow_groups;
+    std::string sandbox;
+    std::vector<std::string> allow_directories;
+    bool descriptors_only = false;
     std::vector<std::string> ignored_values;
     bool ignored_flag = false;
 };
+
+void declare_sandbox(CLI::App& app, RawOptions& raw) {
+    app.add_option("--allow-uid", raw.allow_users,
+                   "NAME or number: who may connect (default: this user, root and the group of the "
+                   "socket's file)")
+        ->take_all()
+        ->allow_extra_args(false);
+    app.add_option("--allow-gid", raw.allow_groups,
+                   "NAME or number: whose members may connect, beside those of --allow-uid")
+        ->take_all()
+        ->allow_extra_args(false);
+    app.add_option("--sandbox", raw.sandbox,
+                   "on, off or strict: give up rights, paths and system calls once started; strict "
+                   "refuses to start where the kernel cannot do all of it");
+    auto* const directories =
+        app.add_option("--allow-dir", raw.allow_directories,
+                       "DIR: clients may name files below it, and no others (default: any file)")
+            ->take_all()
+            ->allow_extra_args(false);
+    app.add_flag("--fd-only", raw.descriptors_only,
+                 "clients may name no files, they pass descriptors")
+        ->excludes(directories);
+}
 
 void declare(CLI::App& app, Options& options, RawOptions& raw) {
     app.set_version_flag("--version", std::string("multifdd ") + kVersionText);
@@ -215,7 +259,9 @@ void declare(CLI::App& app, Options& options, RawOptions& raw) {
                    "-shm) or x-guest-workload")
         ->take_all()
         ->allow_extra_args(false);
-    app.add_option("--qmp", raw.qmp, "unix:PATH,server=on,wait=off: serve QMP there")
+    app.add_option("--qmp", raw.qmp,
+                   "unix:PATH,server=on,wait=off[,readonly=on][,mode=0660][,group=NAME]: serve QMP "
+                   "there")
         ->take_all()
         ->allow_extra_args(false);
     app.add_option("--add-fd", raw.add_fd,
@@ -243,6 +289,7 @@ void declare(CLI::App& app, Options& options, RawOptions& raw) {
                    "start unless --log-level is given, and at SIGHUP");
     app.add_flag("--print-qmp-reference", options.print_qmp_reference,
                  "write the reference page of all commands and events (Markdown) and leave");
+    declare_sandbox(app, raw);
     // An empty group keeps them out of the help.
     const auto hidden = [&](const char* name) {
         const std::string text(name);
@@ -266,6 +313,18 @@ Result<void> convert(const RawOptions& raw, Options& options) {
         MFD_TRY(auto inherited, parse_add_fd(text));
         options.add_fd.push_back(std::move(inherited));
     }
+    for (const std::string& user : raw.allow_users) {
+        MFD_TRY(const uid_t id, account("allow-uid", find_user(user)));
+        options.allow_users.push_back(id);
+    }
+    for (const std::string& group : raw.allow_groups) {
+        MFD_TRY(const gid_t id, account("allow-gid", find_group(group)));
+        options.allow_groups.push_back(id);
+    }
+    if (!raw.sandbox.empty()) {
+        MFD_TRY(options.sandbox, parse_sandbox(raw.sandbox));
+    }
+    MFD_TRY(options.files, FilePolicy::make(raw.descriptors_only, raw.allow_directories));
     if (!raw.machine.empty()) {
         MFD_TRY(const auto list, keyval("machine", raw.machine, "type"));
         if (const auto type = list.find("type"))

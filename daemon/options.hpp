@@ -1,6 +1,7 @@
 // The command line: QEMU's spelling for what both have, with one dash or two, and our own options.
 #pragma once
 
+#include "daemon/sandbox/sandbox.hpp"
 #include "proto/error.hpp"
 
 #include <array>
@@ -10,13 +11,17 @@
 #include <string>
 #include <vector>
 
+#include <sys/types.h>
+
 namespace mfd {
 
-// -qmp unix:PATH,server=on,wait=off or unix:fd=N
+// -qmp unix:PATH,server=on,wait=off[,mode=MODE,group=NAME] or unix:fd=N
 struct QmpEndpoint {
     std::string path; // empty: the inherited listening socket `fd`
     int fd = -1;
-    bool read_only = false; // serves queries and events alone
+    bool read_only = false;     // serves queries and events alone
+    mode_t mode = 0600;         // of the socket made at `path`
+    std::optional<gid_t> group; // of the same; nothing: the process's
 };
 
 // -add-fd set=N,fd=N,opaque=TEXT
@@ -44,8 +49,12 @@ struct Options {
     std::string log_file;
     std::optional<std::string> log_level; // one of kLogLevels; nothing: not given
     std::string env_file;                 // has the log level, read again at SIGHUP; empty: none
-    bool print_qmp_reference = false;     // write daemon/QMP.md to standard output and leave
-    std::vector<std::string> ignored;     // QEMU's options that have no meaning here, for the log
+    std::vector<uid_t> allow_users; // with allow_groups: who may connect; both empty: the default
+    std::vector<gid_t> allow_groups;
+    SandboxMode sandbox = default_sandbox_mode();
+    FilePolicy files;                 // what clients may name
+    bool print_qmp_reference = false; // write daemon/QMP.md to standard output and leave
+    std::vector<std::string> ignored; // QEMU's options that have no meaning here, for the log
 };
 
 // What the process shall do next.

@@ -6,6 +6,7 @@
 #include "daemon/guest/guest_objects.hpp"
 #include "daemon/migration_service.hpp"
 #include "daemon/run_control.hpp"
+#include "daemon/sandbox/file_policy.hpp"
 #include "qmp/dispatcher.hpp"
 
 #include <functional>
@@ -20,6 +21,7 @@ struct CommandContext {
     MigrationService& migration;
     std::string guest_name; // of -name; empty: none
     std::string uuid;       // of -uuid, or all zeros
+    FilePolicy files;       // which files object-add may name
     // Sends an event without data.
     std::function<void(std::string_view event, nlohmann::json data)> emit;
     // Called after guest memory or the run state changed without a STOP or RESUME.

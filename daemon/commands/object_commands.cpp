@@ -16,12 +16,24 @@ Outcome by_path(const Result<json>& result) {
     return result;
 }
 
+// Only for what clients add: the command line is the administrator's.
+Result<void> check_files(const FilePolicy& files, const json& arguments) {
+    if (arguments.at("qom-type") == backend_type_name(BackendType::Shm))
+        return files.check_shared_memory();
+    const auto path = arguments.find("mem-path");
+    if (path == arguments.end() || FdSets::is_fdset_path(path->get_ref<const std::string&>()))
+        return {};
+    return files.check(path->get_ref<const std::string&>());
+}
+
 Outcome add_object(CommandContext& context, const json& arguments) {
     // A job has decided how it finds what the guest writes; a writer that comes later would be
     // missed.
     if (arguments.at("qom-type") == kWorkloadTypeName && context.migration.busy())
         return Failure{.desc = "object '" + arguments.at("id").get<std::string>() +
                                "' cannot be added: There's a migration process in progress"};
+    if (auto allowed = check_files(context.files, arguments); !allowed.has_value())
+        return with_context("can't open backing store for guest RAM", std::move(allowed).error());
     auto added = context.objects.add(arguments);
     context.guest_changed();
     return added;

@@ -73,6 +73,15 @@ Result<void> GuestObjects::add_option(std::string_view text) {
     return add_backend(std::move(backend));
 }
 
+bool GuestObjects::is_workload(std::string_view text) {
+    if (text.starts_with('{')) {
+        const json parsed = json::parse(text, nullptr, false);
+        return parsed.is_object() && parsed.value("qom-type", json()) == kWorkloadTypeName;
+    }
+    const auto list = parse_keyval(text, "qom-type");
+    return list.has_value() && list->find("qom-type") == kWorkloadTypeName;
+}
+
 Result<void> GuestObjects::add_backend(BackendProperties properties) {
     MFD_CHECK(check_id_is_free(properties.id));
     MFD_CHECK(memory_.add(std::move(properties)));

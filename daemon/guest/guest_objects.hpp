@@ -29,6 +29,8 @@ public:
     [[nodiscard]] Result<void> add(const nlohmann::json& arguments);
     // The text of --object: "TYPE,id=...,..." or a JSON object.
     [[nodiscard]] Result<void> add_option(std::string_view text);
+    // Whether that text asks for an emulated guest, which starts threads.
+    [[nodiscard]] static bool is_workload(std::string_view text);
     [[nodiscard]] Result<void> remove(std::string_view id);
 
     // qom-list: [{"name", "type"}]. An unknown path is Errc::NotFound (QMP class DeviceNotFound),
