@@ -64,6 +64,13 @@ TEST_CASE("what cannot be understood ends with a text that names it", "[options]
         Case{{"-add-fd", "set=-1,fd=5"},
              "multifdd: -add-fd: Parameter 'set' expects a non-negative number, not '-1'\n"},
         Case{{"-m", "lots"}, "multifdd: -m: 'lots' is not a size\n"},
+        Case{{"-sandbox", "maybe"}, "multifdd: -sandbox: 'maybe' is neither on, off nor strict\n"},
+        Case{{"-allow-uid", "no-such-user"},
+             "multifdd: -allow-uid: there is no user 'no-such-user'\n"},
+        Case{{"-qmp", "unix:/x,server=on,mode=0999"},
+             "multifdd: -qmp: mode '0999' is not an octal number up to 0777\n"},
+        Case{{"-qmp", "unix:fd=5,server=on,group=root"},
+             "multifdd: -qmp: mode and group belong to a path; the socket of fd=N has its own\n"},
         Case{{"-uuid", "1234"},
              "multifdd: -uuid: failed to parse UUID string: '1234' has the wrong format\n"});
     const auto parsed = parse(c.args);
@@ -91,4 +98,24 @@ TEST_CASE("the log level is one of those that exist, or open to the environment 
     CHECK(open.options->env_file == "/etc/multifdd/db1.env");
     CHECK(parse({"--log-level", "warning"}).options->log_level == "warning");
     CHECK_FALSE(parse({"--log-level", "loud"}).options);
+}
+
+TEST_CASE("the sandbox is on unless said otherwise, in QEMU's spelling too", "[options]") {
+    CHECK(parse({}).options->sandbox == mfd::default_sandbox_mode());
+    CHECK(parse({"-sandbox", "off"}).options->sandbox == mfd::SandboxMode::Off);
+    CHECK(parse({"--sandbox", "strict"}).options->sandbox == mfd::SandboxMode::Strict);
+    CHECK(parse({"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny"})
+              .options->sandbox == mfd::SandboxMode::On);
+}
+
+TEST_CASE("users, groups and the socket's mode are numbers or names", "[options]") {
+    const auto parsed = parse({"--allow-uid", "root", "--allow-uid", "1234", "--allow-gid", "root",
+                               "--qmp", "unix:/x,server=on,mode=0660,group=root"});
+    INFO(parsed.text);
+    REQUIRE(parsed.options);
+    CHECK(parsed.options->allow_users == std::vector<uid_t>{0, 1234});
+    CHECK(parsed.options->allow_groups == std::vector<gid_t>{0});
+    CHECK(parsed.options->qmp[0].mode == 0660);
+    CHECK(parsed.options->qmp[0].group == gid_t{0});
+    CHECK(parse({"--qmp", "unix:/x,server=on"}).options->qmp[0].mode == 0600);
 }
