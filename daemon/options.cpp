@@ -325,6 +325,7 @@ Result<void> convert(const RawOptions& raw, Options& options) {
         MFD_TRY(options.sandbox, parse_sandbox(raw.sandbox));
     }
     MFD_TRY(options.files, FilePolicy::make(raw.descriptors_only, raw.allow_directories));
+    options.files.set_rights_dropped(options.sandbox != SandboxMode::Off);
     if (!raw.machine.empty()) {
         MFD_TRY(const auto list, keyval("machine", raw.machine, "type"));
         if (const auto type = list.find("type"))

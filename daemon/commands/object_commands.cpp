@@ -36,6 +36,8 @@ Outcome add_object(CommandContext& context, const json& arguments) {
         return with_context("can't open backing store for guest RAM", std::move(allowed).error());
     auto added = context.objects.add(arguments);
     context.guest_changed();
+    if (!added.has_value())
+        return context.files.explain(std::move(added).error());
     return added;
 }
 

@@ -4,6 +4,9 @@
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
+#include <utility>
+
+#include <unistd.h>
 
 namespace mfd {
 
@@ -68,6 +71,13 @@ Result<void> FilePolicy::check_shared_memory() const {
                  "POSIX shared memory has a name for a moment, and this daemon was started with "
                  "--fd-only: use memory-backend-memfd",
                  EACCES};
+}
+
+Error FilePolicy::explain(Error error) const {
+    if (rights_dropped_ && ::geteuid() == 0 && error.sys == EACCES)
+        error.what += " (as root, too: the right to open files of others is given up at start, see "
+                      "--sandbox)";
+    return error;
 }
 
 } // namespace mfd

@@ -24,6 +24,11 @@ public:
     // The same for memory that gets a name for a moment (/dev/shm), which no directory covers.
     [[nodiscard]] Result<void> check_shared_memory() const;
 
+    // An error of opening a file, with the sandbox named where root is refused because it has given
+    // up its rights over files of others.
+    [[nodiscard]] Error explain(Error error) const;
+    void set_rights_dropped(bool dropped) { rights_dropped_ = dropped; }
+
     [[nodiscard]] bool anywhere() const { return !descriptors_only_ && directories_.empty(); }
     [[nodiscard]] bool descriptors_only() const { return descriptors_only_; }
     // Without symbolic links.
@@ -31,6 +36,7 @@ public:
 
 private:
     bool descriptors_only_ = false;
+    bool rights_dropped_ = false;
     std::vector<std::string> directories_;
 };
 
