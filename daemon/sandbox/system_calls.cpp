@@ -10,8 +10,8 @@
 
 #include <asm/termbits.h>
 #include <linux/fs.h>
-#include <linux/sched.h>
 #include <linux/userfaultfd.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -82,7 +82,7 @@ constexpr auto kIoctls = std::to_array<std::uint64_t>({
 });
 
 // Names of threads and of mappings.
-constexpr auto kPrctls = std::to_array<std::uint64_t>({PR_SET_NAME, PR_GET_NAME, 0x53564d41});
+constexpr auto kPrctls = std::to_array<std::uint64_t>({PR_SET_NAME, PR_GET_NAME, PR_SET_VMA});
 
 constexpr std::uint64_t kNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
                                       CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;

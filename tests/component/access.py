@@ -6,7 +6,6 @@ import socket
 from contextlib import ExitStack
 
 from mfdtest import env, runner
-from mfdtest.migrate import Settings
 from mfdtest.process import multifdd
 from mfdtest.qmp import Qmp, QmpError
 
@@ -91,21 +90,6 @@ class OtherUsers(runner.TestCase):
         self.assertIn(b"QMP", self.greeting_as(self.OTHER - 1, member_of))
         self.assertIn(b"QMP", self.greeting_as(self.OTHER - 1, self.OTHER, [7, member_of]))
         self.assertEqual(self.greeting_as(self.OTHER - 1, self.OTHER, [7]), b"")
-
-    def test_files_of_others_are_closed_to_root_and_the_error_says_why(self):
-        os.mkdir(self.path("theirs"), 0o700)
-        os.chown(self.path("theirs"), self.OTHER, self.OTHER)
-        target = self.path("theirs/saved")
-        with multifdd([], extra=["-object", "memory-backend-ram,id=ram,size=1M"]) as program:
-            qmp = program.connect()
-            for command, arguments in (
-                    ("migrate", {"uri": "file:" + target}),
-                    ("object-add", {"qom-type": "memory-backend-file", "id": "m", "size": 1 << 20,
-                                    "mem-path": target})):
-                with self.assertRaises(QmpError) as refused:
-                    Settings(channels=2).apply(qmp)
-                    qmp.call(command, arguments)
-                self.assertIn("Permission denied (as root, too", refused.exception.desc)
 
     def test_the_sockets_group_is_served_without_being_named(self):
         self.start(endpoint="mode=0660,group=%d" % self.OTHER)

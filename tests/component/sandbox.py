@@ -17,13 +17,15 @@ _KILLED = -signal.SIGSYS
 class Inside(runner.TestCase):
     """One attempt each, from a thread of the started daemon."""
 
-    def attempt(self, what, argument="", *options):
-        """The exit status if a signal ended it, else what it printed: "done" or an errno."""
-        run = subprocess.run(
-            [env.tool("MFD_SANDBOX_PROBE", "sandbox_probe"), what, str(argument),
-             "-sandbox", "strict", "-object", "memory-backend-ram,id=ram,size=1M",
+    def run_probe(self, what, argument, *options):
+        return subprocess.run(
+            [env.tool("MFD_SANDBOX_PROBE", "sandbox_probe"), what, str(argument), "-object", "memory-backend-ram,id=ram,size=1M",
              "-object", "x-guest-workload,id=guest,memdev=ram", *options],
             cwd=self.scratch, capture_output=True, text=True, timeout=env.DEADLINE_S, check=False)
+
+    def attempt(self, what, argument="", *options):
+        """The exit status if a signal ended it, else what it printed: "done" or an errno."""
+        run = self.run_probe(what, argument, "-sandbox", "strict", *options)
         if run.returncode == 0:
             said = run.stdout.splitlines()[-1]  # the log comes before it
             return said if said == "done" else errno.errorcode[int(said)]
@@ -55,6 +57,14 @@ class Inside(runner.TestCase):
 
     def test_its_own_end_is_not_taken_for_a_violation(self):
         self.assertEqual(self.attempt("abort"), -signal.SIGABRT)
+
+    def test_a_kernel_without_landlock_is_named_and_strict_does_not_start(self):
+        run = self.run_probe("lack-landlock", "", "-sandbox", "on")
+        self.assertIn("this system lacks Landlock", run.stdout)
+        self.assertEqual(run.stdout.splitlines()[-1], "done")
+        run = self.run_probe("lack-landlock", "", "-sandbox", "strict")
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("--sandbox strict: this system lacks Landlock", run.stderr)
 
     def test_any_file_is_opened_by_default_but_no_node_made(self):
         self.assertEqual(self.attempt("create", self.path("file")), "done")
@@ -171,6 +181,22 @@ class Serving(runner.TestCase):
             info = save(qmp, "file:" + self.path("saved"), Settings(channels=2))
             self.assertGreaterEqual(info["ram"]["dirty-sync-count"], 2)
             qmp.call("object-add", {"qom-type": "memory-backend-shm", "id": "shm", "size": 1 << 20})
+
+    def test_files_of_others_are_closed_to_root_and_the_error_says_why(self):
+        env.need(os.getuid() == 0, "giving up root's rights needs the superuser")
+        os.mkdir(self.path("theirs"), 0o700)
+        os.chown(self.path("theirs"), 65533, 65533)
+        target = self.path("theirs/saved")
+        with multifdd([], extra=["-object", "memory-backend-ram,id=ram,size=1M"]) as program:
+            qmp = program.connect()
+            for command, arguments in (
+                    ("migrate", {"uri": "file:" + target}),
+                    ("object-add", {"qom-type": "memory-backend-file", "id": "m", "size": 1 << 20,
+                                    "mem-path": target})):
+                with self.assertRaises(QmpError) as refused:
+                    Settings(channels=2).apply(qmp)
+                    qmp.call(command, arguments)
+                self.assertIn("Permission denied (as root, too", refused.exception.desc)
 
     def test_a_way_of_starting_that_contradicts_itself_is_refused(self):
         for options, text in ((["-fd-only", "-allow-dir", self.scratch], "excludes"),

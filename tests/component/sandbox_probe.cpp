@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <netinet/in.h>
+#include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -91,7 +92,19 @@ int write_carefully(const std::string& directory) {
     return outcome(::unlink(second.c_str()));
 }
 
+// As a kernel that was built without it.
+bool hide_landlock() {
+    const scmp_filter_ctx filter = ::seccomp_init(SCMP_ACT_ALLOW);
+    const bool hidden = filter != nullptr &&
+                        ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS),
+                                           SCMP_SYS(landlock_create_ruleset), 0) == 0 &&
+                        ::seccomp_load(filter) == 0;
+    ::seccomp_release(filter);
+    return hidden;
+}
+
 const std::map<std::string_view, Attempt> kAttempts{
+    {"lack-landlock", [](const std::string&) { return 0; }},
     {"nothing", [](const std::string&) { return 0; }},
     {"read", [](const std::string& path) { return outcome(::open(path.c_str(), O_RDONLY)); }},
     {"create",
@@ -122,6 +135,8 @@ int run(const std::string& attempt, const std::string& argument, int argc, char*
         std::fputs(parsed.text.c_str(), stderr);
         return EXIT_FAILURE;
     }
+    if (attempt == "lack-landlock" && !hide_landlock())
+        return EXIT_FAILURE;
     mfd::Daemon daemon(std::move(*parsed.options));
     if (const auto started = daemon.start(); !started.has_value()) {
         std::fprintf(stderr, "%s\n", started.error().what.c_str());
