@@ -68,12 +68,36 @@ Result<FdSets::Added> FdSets::add(UniqueFd fd, std::optional<std::int64_t> set_i
             ++id;
         }
     }
-    OwnedSet& set = sets_[id];
+    int number = fd.get();
+    while (is_shown(number))
+        ++number;
+    make_set(id).members.push_back({std::move(fd), number, std::move(opaque)});
+    return Added{id, number};
+}
+
+Result<void> FdSets::restore(std::int64_t set_id, UniqueFd fd, int number,
+                             std::optional<std::string> opaque) {
+    if (set_id < 0 || is_shown(number))
+        return Error{Errc::BadFormat, "descriptor " + std::to_string(number) + " of fdset " +
+                                          std::to_string(set_id) +
+                                          ": the number of the set or the descriptor is wrong"};
+    make_set(set_id).members.push_back({std::move(fd), number, std::move(opaque)});
+    return {};
+}
+
+FdSets::OwnedSet& FdSets::make_set(std::int64_t set_id) {
+    OwnedSet& set = sets_[set_id];
     if (set.use == nullptr)
         set.use = std::make_shared<char>();
-    const int number = fd.get();
-    set.members.push_back({std::move(fd), std::move(opaque)});
-    return Added{id, number};
+    return set;
+}
+
+bool FdSets::is_shown(int number) const {
+    return std::ranges::any_of(sets_, [number](const auto& entry) {
+        return std::ranges::any_of(entry.second.members, [number](const OwnedMember& member) {
+            return member.number == number;
+        });
+    });
 }
 
 Result<void> FdSets::remove(std::int64_t set_id, std::optional<std::int64_t> fd) {
@@ -84,7 +108,7 @@ Result<void> FdSets::remove(std::int64_t set_id, std::optional<std::int64_t> fd)
     auto& members = found->second.members;
     if (fd) {
         const auto gone = std::ranges::find_if(
-            members, [&](const OwnedMember& member) { return member.fd.get() == *fd; });
+            members, [&](const OwnedMember& member) { return member.number == *fd; });
         if (gone == members.end())
             return make_no_such_member(set_id, fd);
         members.erase(gone);
@@ -103,7 +127,7 @@ std::vector<FdSets::Set> FdSets::query() {
         Set& set = listed.emplace_back();
         set.id = entry->first;
         for (const OwnedMember& member : entry->second.members)
-            set.fds.push_back({member.fd.get(), member.opaque});
+            set.fds.push_back({member.number, member.opaque, member.fd.ref()});
     }
     return listed;
 }

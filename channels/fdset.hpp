@@ -33,11 +33,12 @@ class FdSets {
 public:
     struct Added {
         std::int64_t set_id = 0;
-        int fd = -1; // its number in this process, as shown to the client
+        int fd = -1; // the number shown to the client
     };
     struct Member {
-        int fd = -1;
+        int fd = -1; // the number shown to the client
         std::optional<std::string> opaque;
+        FdRef descriptor; // until the member is removed
     };
     struct Set {
         std::int64_t id = 0;
@@ -47,6 +48,9 @@ public:
     // Without an id: the lowest free one. The descriptor is closed if the id is refused.
     Result<Added> add(UniqueFd fd, std::optional<std::int64_t> set_id,
                       std::optional<std::string> opaque);
+    // Puts a member back that an earlier process had, under the number that its clients know.
+    Result<void> restore(std::int64_t set_id, UniqueFd fd, int number,
+                         std::optional<std::string> opaque);
     // Closes one descriptor, or all of the set.
     Result<void> remove(std::int64_t set_id, std::optional<std::int64_t> fd);
     // Sets by descending id.
@@ -60,12 +64,15 @@ public:
 private:
     struct OwnedMember {
         UniqueFd fd;
+        int number = -1; // that of `fd`, unless a restored member is known by it
         std::optional<std::string> opaque;
     };
     struct OwnedSet {
         std::vector<OwnedMember> members; // in the order of adding
         std::shared_ptr<const void> use;  // one more owner per duplicate
     };
+    OwnedSet& make_set(std::int64_t set_id);
+    [[nodiscard]] bool is_shown(int number) const;
     void drop_unused_sets();
 
     std::map<std::int64_t, OwnedSet> sets_;
