@@ -71,7 +71,9 @@ Result<MappedMemory> map_aligned(const BackendProperties& p, const MapRequest& r
     return MappedMemory(start, request.bytes);
 }
 
-Result<void> bind_to_nodes(const BackendProperties& p, const MappedMemory& mapping) {
+// `flags` say what becomes of pages that are there already.
+Result<void> bind_to_nodes(const BackendProperties& p, const MappedMemory& mapping,
+                           unsigned flags) {
     if (p.policy == NumaPolicy::Default)
         return {};
     constexpr std::size_t word_bits = sizeof(unsigned long) * 8;
@@ -83,7 +85,7 @@ Result<void> bind_to_nodes(const BackendProperties& p, const MappedMemory& mappi
     // The kernel counts one bit less than it is told.
     if (::syscall(SYS_mbind, mapping.data(), mapping.bytes(),
                   modes.at(static_cast<std::size_t>(p.policy)), mask.data(),
-                  mask.size() * word_bits + 1, MPOL_MF_STRICT | MPOL_MF_MOVE) != 0)
+                  mask.size() * word_bits + 1, flags) != 0)
         return make_sys_error("cannot bind memory to host NUMA nodes", errno);
     return {};
 }
@@ -130,12 +132,16 @@ Result<void> preallocate(const BackendProperties& p, const MappedMemory& mapping
 
 class BackendMaker {
 public:
-    static Result<std::unique_ptr<MemoryBackend>> make(BackendProperties properties,
-                                                       const FdsetOpener& open_fdset);
+    static Result<std::unique_ptr<MemoryBackend>>
+    make(BackendProperties properties, const FdsetOpener& open_fdset, MemoryLifetime lifetime);
+    static Result<std::unique_ptr<MemoryBackend>> adopt(BackendProperties properties,
+                                                        AdoptedMemory memory);
 
 private:
     static Result<UniqueFd> open_dirty_log(const BackendProperties& p,
                                            const FdsetOpener& open_fdset);
+    static Result<std::unique_ptr<MemoryBackend>> map(BackendProperties properties,
+                                                      BackingFile file, MemoryLifetime lifetime);
 };
 
 Result<UniqueFd> BackendMaker::open_dirty_log(const BackendProperties& p,
@@ -159,18 +165,64 @@ Result<UniqueFd> BackendMaker::open_dirty_log(const BackendProperties& p,
     return std::move(*fd);
 }
 
-Result<std::unique_ptr<MemoryBackend>> BackendMaker::make(BackendProperties properties,
-                                                          const FdsetOpener& open_fdset) {
-    const BackendProperties& p = properties;
+namespace {
+
+bool is_rom(const BackendProperties& p) {
+    return p.type == BackendType::File &&
+           (p.rom == OnOffAuto::On || (p.rom == OnOffAuto::Auto && p.readonly));
+}
+
+Result<void> check_values(const BackendProperties& p, MemoryLifetime lifetime) {
     MFD_CHECK(check_backend_values(p));
     // In QEMU such a size gets as far as the kernel, except from 2^63 on with a new file.
     if (p.size > kMaxBackendBytes || p.offset > kMaxBackendBytes || p.align > kMaxBackendBytes)
         return cannot_map(p, ENOMEM);
+    if (lifetime == MemoryLifetime::Kept && p.type == BackendType::File && !p.share && !is_rom(p))
+        return Error{Errc::Unsupported,
+                     "memory-backend-file '" + p.id +
+                         "' with share=off: its changes would be lost with a restart of the "
+                         "daemon; use share=on, or start the daemon with --keep-state off"};
+    return {};
+}
 
-    MFD_TRY(UniqueFd dirty_log, open_dirty_log(p, open_fdset));
-    MFD_TRY(BackingFile file, open_backing_file(p, open_fdset));
-    const bool rom = p.type == BackendType::File &&
-                     (p.rom == OnOffAuto::On || (p.rom == OnOffAuto::Auto && p.readonly));
+} // namespace
+
+Result<std::unique_ptr<MemoryBackend>> BackendMaker::make(BackendProperties properties,
+                                                          const FdsetOpener& open_fdset,
+                                                          MemoryLifetime lifetime) {
+    MFD_CHECK(check_values(properties, lifetime));
+    MFD_TRY(UniqueFd dirty_log, open_dirty_log(properties, open_fdset));
+    MFD_TRY(BackingFile file, open_backing_file(properties, open_fdset, lifetime));
+    const std::uint64_t page_bytes = file.page_bytes;
+    MFD_TRY(auto backend, map(std::move(properties), std::move(file), lifetime));
+    const BackendProperties& p = backend->properties_;
+    MFD_CHECK(bind_to_nodes(p, backend->mapping_, MPOL_MF_STRICT | MPOL_MF_MOVE));
+    if (p.prealloc)
+        MFD_CHECK(preallocate(p, backend->mapping_, !backend->readonly_, page_bytes));
+    backend->dirty_log_ = std::move(dirty_log);
+    // Only from here on is it the owner's memory; what failed before has changed nothing in it.
+    backend->discards_ = p.discard_data && backend->shared_ && !backend->readonly_;
+    return backend;
+}
+
+Result<std::unique_ptr<MemoryBackend>> BackendMaker::adopt(BackendProperties properties,
+                                                           AdoptedMemory memory) {
+    MFD_CHECK(check_values(properties, MemoryLifetime::Kept));
+    MFD_TRY(BackingFile file, adopt_backing_file(properties, std::move(memory.fd), memory.passed));
+    MFD_TRY(auto backend, map(std::move(properties), std::move(file), MemoryLifetime::Kept));
+    const BackendProperties& p = backend->properties_;
+    MFD_CHECK(bind_to_nodes(p, backend->mapping_, 0));
+    backend->dirty_log_ = std::move(memory.dirty_log);
+    backend->discards_ = p.discard_data && backend->shared_ && !backend->readonly_;
+    return backend;
+}
+
+Result<std::unique_ptr<MemoryBackend>>
+BackendMaker::map(BackendProperties properties, BackingFile file, MemoryLifetime lifetime) {
+    const BackendProperties& p = properties;
+    const bool rom = is_rom(p);
+    const bool shared =
+        p.share || (lifetime == MemoryLifetime::Kept && p.type != BackendType::File);
     const bool huge = file.page_bytes == kPageSize && p.size >= kHugeAlignment;
 
     MapRequest request;
@@ -179,7 +231,7 @@ Result<std::unique_ptr<MemoryBackend>> BackendMaker::make(BackendProperties prop
     request.file_offset = p.offset;
     request.fd = file.fd.ref();
     request.protection = rom ? PROT_READ : PROT_READ | PROT_WRITE;
-    request.flags = (p.share ? MAP_SHARED : MAP_PRIVATE) | (p.reserve ? 0 : MAP_NORESERVE) |
+    request.flags = (shared ? MAP_SHARED : MAP_PRIVATE) | (p.reserve ? 0 : MAP_NORESERVE) |
                     (file.fd.valid() ? 0 : MAP_ANONYMOUS);
     MFD_TRY(MappedMemory mapping, map_aligned(p, request));
 
@@ -187,21 +239,17 @@ Result<std::unique_ptr<MemoryBackend>> BackendMaker::make(BackendProperties prop
     static_cast<void>(::madvise(mapping.data(), mapping.bytes(), MADV_DONTDUMP));
     if (huge && file.kind != MemoryKind::Regular)
         static_cast<void>(::madvise(mapping.data(), mapping.bytes(), MADV_HUGEPAGE));
-    MFD_CHECK(bind_to_nodes(p, mapping));
-    if (p.prealloc)
-        MFD_CHECK(preallocate(p, mapping, !rom, file.page_bytes));
 
     std::unique_ptr<MemoryBackend> backend(new MemoryBackend);
     backend->block_name_ = p.block_name();
     backend->kind_ = file.kind;
-    backend->shared_ = p.share;
+    backend->shared_ = shared;
     backend->readonly_ = rom;
     backend->passed_ = file.passed;
     backend->foreign_ = file.passed && p.share;
     backend->page_bytes_ = file.page_bytes;
     backend->fd_ = std::move(file.fd);
     backend->own_position_ = std::move(file.own_position);
-    backend->dirty_log_ = std::move(dirty_log);
     backend->mapping_ = std::move(mapping);
     backend->faults_ = FaultWatch({backend->mapping_.data(), backend->mapping_.bytes()},
                                   backend->fd_.ref(), properties.offset, backend->page_bytes_);
@@ -210,8 +258,14 @@ Result<std::unique_ptr<MemoryBackend>> BackendMaker::make(BackendProperties prop
 }
 
 Result<std::unique_ptr<MemoryBackend>> MemoryBackend::make(BackendProperties properties,
-                                                           const FdsetOpener& open_fdset) {
-    return BackendMaker::make(std::move(properties), open_fdset);
+                                                           const FdsetOpener& open_fdset,
+                                                           MemoryLifetime lifetime) {
+    return BackendMaker::make(std::move(properties), open_fdset, lifetime);
+}
+
+Result<std::unique_ptr<MemoryBackend>> MemoryBackend::adopt(BackendProperties properties,
+                                                            AdoptedMemory memory) {
+    return BackendMaker::adopt(std::move(properties), std::move(memory));
 }
 
 } // namespace mfd

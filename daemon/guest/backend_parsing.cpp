@@ -176,6 +176,21 @@ std::vector<QomProperty> backend_qom_properties(const BackendProperties& p) {
     return list;
 }
 
+nlohmann::json backend_arguments(const BackendProperties& p) {
+    nlohmann::json arguments = {{"qom-type", backend_type_name(p.type)}, {"id", p.id}};
+    for (QomProperty& property : backend_qom_properties(p))
+        if (property.name != "type" && property.value != "")
+            arguments[property.name] = std::move(property.value);
+    // What was not given is not shown as it was: these defaults are no values to ask for.
+    if (p.hugetlb_size == 0)
+        arguments.erase("hugetlbsize");
+    if (p.ramblock.empty())
+        arguments.erase("x-ramblock");
+    if (p.rom == OnOffAuto::Auto)
+        arguments.erase("rom");
+    return arguments;
+}
+
 nlohmann::json backend_memdev_json(const BackendProperties& p) {
     return {{"id", p.id},
             {"size", p.size},

@@ -70,6 +70,9 @@ struct BackendProperties {
 [[nodiscard]] Result<BackendProperties>
 backend_properties_from_json(const nlohmann::json& arguments);
 
+// The arguments of an object-add that makes the same backend.
+[[nodiscard]] nlohmann::json backend_arguments(const BackendProperties& properties);
+
 // From "TYPE,id=...,size=..." of --object, parsed with the implied key "qom-type".
 [[nodiscard]] Result<BackendProperties> backend_properties_from_keyval(const KeyValueList& options);
 

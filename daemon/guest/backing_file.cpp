@@ -217,6 +217,13 @@ Result<std::uint64_t> fit_file(const BackendProperties& p, const FileFacts& fact
     return *map_bytes;
 }
 
+// The position of a passed descriptor is its owner's. Nothing is lost where the file cannot be
+// opened again: then it is not searched for holes.
+void give_own_position(BackingFile& file) {
+    const std::string again = "/proc/self/fd/" + std::to_string(file.fd.get());
+    file.own_position.reset(::open(again.c_str(), O_RDONLY | O_CLOEXEC));
+}
+
 Result<BackingFile> open_named_file(const BackendProperties& p, const FdsetOpener& open_fdset) {
     MFD_TRY(OpenedFile opened, open_path(p, open_fdset));
     BackingFile file;
@@ -235,21 +242,20 @@ Result<BackingFile> open_named_file(const BackendProperties& p, const FdsetOpene
             ::unlink(p.mem_path.c_str());
         return std::move(fitted).error();
     }
-    if (file.passed) {
-        const std::string again = "/proc/self/fd/" + std::to_string(file.fd.get());
-        file.own_position.reset(::open(again.c_str(), O_RDONLY | O_CLOEXEC));
-    }
+    if (file.passed)
+        give_own_position(file);
     return file;
 }
 
 } // namespace
 
-Result<BackingFile> open_backing_file(const BackendProperties& p, const FdsetOpener& open_fdset) {
+Result<BackingFile> open_backing_file(const BackendProperties& p, const FdsetOpener& open_fdset,
+                                      MemoryLifetime lifetime) {
     if (p.type == BackendType::File)
         return open_named_file(p, open_fdset);
     BackingFile file;
     file.map_bytes = p.size;
-    if (p.type == BackendType::Ram && !p.share)
+    if (p.type == BackendType::Ram && !p.share && lifetime == MemoryLifetime::Process)
         return file;
     if (p.type == BackendType::Shm) {
         MFD_TRY(file.fd, make_posix_shm(p));
@@ -262,6 +268,25 @@ Result<BackingFile> open_backing_file(const BackendProperties& p, const FdsetOpe
     MFD_TRY(const FileFacts facts, look_up(file.fd.ref()));
     file.kind = facts.kind;
     file.page_bytes = facts.page_bytes;
+    return file;
+}
+
+Result<BackingFile> adopt_backing_file(const BackendProperties& p, UniqueFd fd, bool passed) {
+    MFD_TRY(const FileFacts facts, look_up(fd.ref()));
+    BackingFile file;
+    file.fd = std::move(fd);
+    file.kind = facts.kind;
+    file.page_bytes = facts.page_bytes;
+    file.passed = passed;
+    const auto map_bytes = checked_round_up(p.size, facts.page_bytes);
+    const auto end = map_bytes ? checked_add(p.offset, *map_bytes) : std::nullopt;
+    if (!end || (facts.bytes && *end > *facts.bytes))
+        return Error{Errc::BadFormat, "the file behind guest memory '" + p.id + "' ends at " +
+                                          hex(facts.bytes.value_or(0)) + ": too short for 'size' " +
+                                          hex(p.size) + " plus 'offset' " + hex(p.offset)};
+    file.map_bytes = *map_bytes;
+    if (passed)
+        give_own_position(file);
     return file;
 }
 

@@ -19,6 +19,12 @@ struct BackingFile {
 };
 
 [[nodiscard]] Result<BackingFile> open_backing_file(const BackendProperties& properties,
-                                                    const FdsetOpener& open_fdset);
+                                                    const FdsetOpener& open_fdset,
+                                                    MemoryLifetime lifetime);
+
+// The file that an earlier process had opened or made for the same properties. Refused if it has
+// become too short meanwhile.
+[[nodiscard]] Result<BackingFile> adopt_backing_file(const BackendProperties& properties,
+                                                     UniqueFd fd, bool passed);
 
 } // namespace mfd

@@ -18,16 +18,34 @@ void GuestMemory::Hold::release() {
         --owner->holds_;
 }
 
-Result<MemoryBackend*> GuestMemory::add(BackendProperties properties) {
+Result<void> GuestMemory::check_is_new(const BackendProperties& properties) const {
     if (find(properties.id) != nullptr)
         return Error{Errc::BadArgument, "attempt to add duplicate property '" + properties.id +
                                             "' to object (type 'container')"};
     if (find_block(properties.block_name()) != nullptr)
         return Error{Errc::BadArgument, "RAM block name '" + properties.block_name() +
                                             "' is in use by another memory backend"};
-    MFD_TRY(auto backend, MemoryBackend::make(std::move(properties), open_fdset_));
+    return {};
+}
+
+Result<MemoryBackend*> GuestMemory::add(BackendProperties properties) {
+    MFD_CHECK(check_is_new(properties));
+    MFD_TRY(auto backend, MemoryBackend::make(std::move(properties), open_fdset_, lifetime_));
     entries_.push_back({std::move(backend), !sealed_, {}});
     return entries_.back().backend.get();
+}
+
+Result<void> GuestMemory::adopt(BackendProperties properties, AdoptedMemory memory,
+                                bool from_command_line) {
+    MFD_CHECK(check_is_new(properties));
+    MFD_TRY(auto backend, MemoryBackend::adopt(std::move(properties), std::move(memory)));
+    entries_.push_back({std::move(backend), from_command_line, {}});
+    return {};
+}
+
+void GuestMemory::leave_contents() {
+    for (const Entry& e : entries_)
+        e.backend->leave_content();
 }
 
 Result<void> GuestMemory::remove(std::string_view id) {
@@ -90,6 +108,11 @@ std::vector<MemoryBackend*> GuestMemory::all() const {
 bool GuestMemory::is_guest_ram(std::string_view id) const {
     const Entry* const found = entry(id);
     return found != nullptr && counts_as_ram(*found);
+}
+
+bool GuestMemory::from_command_line(std::string_view id) const {
+    const Entry* const found = entry(id);
+    return found != nullptr && found->from_command_line;
 }
 
 bool GuestMemory::set_user(std::string_view id, std::string user) {

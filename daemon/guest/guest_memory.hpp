@@ -39,12 +39,21 @@ public:
 
     // Refuses an id or a block name that is in use, then maps the memory.
     [[nodiscard]] Result<MemoryBackend*> add(BackendProperties properties);
+    // As another process had it; the checks are those of add().
+    [[nodiscard]] Result<void> adopt(BackendProperties properties, AdoptedMemory memory,
+                                     bool from_command_line);
+    // What is added from now on can outlive this process.
+    void keep_contents() { lifetime_ = MemoryLifetime::Kept; }
+    // The memory is handed on: nothing of it is discarded at the end.
+    void leave_contents();
+
     // Refuses guest RAM of the command line, and any backend while a Hold exists or a user() is
     // set.
     [[nodiscard]] Result<void> remove(std::string_view id);
 
     // "-machine memory-backend=ID": guest RAM is what the command line made, nothing added later.
     void set_machine_backend(std::string id) { machine_backend_ = std::move(id); }
+    [[nodiscard]] const std::string& machine_backend() const { return machine_backend_; }
     // The command line ends here. Refuses a machine backend that does not exist.
     [[nodiscard]] Result<void> seal_command_line();
 
@@ -54,6 +63,7 @@ public:
     [[nodiscard]] std::vector<MemoryBackend*> blocks() const;
     [[nodiscard]] std::vector<MemoryBackend*> all() const;
     [[nodiscard]] bool is_guest_ram(std::string_view id) const;
+    [[nodiscard]] bool from_command_line(std::string_view id) const;
 
     [[nodiscard]] Hold hold() { return Hold(*this); }
     [[nodiscard]] bool held() const { return holds_ != 0; }
@@ -72,10 +82,12 @@ private:
         bool from_command_line = false;
         std::string user;
     };
+    [[nodiscard]] Result<void> check_is_new(const BackendProperties& properties) const;
     [[nodiscard]] const Entry* entry(std::string_view id) const;
     [[nodiscard]] bool counts_as_ram(const Entry& entry) const;
 
     FdsetOpener open_fdset_;
+    MemoryLifetime lifetime_ = MemoryLifetime::Process;
     std::string machine_backend_;
     bool sealed_ = false;
     std::uint32_t holds_ = 0;

@@ -93,7 +93,7 @@ MappedMemory::~MappedMemory() {
 MemoryBackend::~MemoryBackend() {
     // discard-data: the owner has said that nobody needs the file's content any more. A refusal by
     // the file system only means that the blocks stay.
-    if (properties_.discard_data && shared_ && !readonly_)
+    if (discards_)
         static_cast<void>(::madvise(mapping_.data(), mapping_.bytes(), MADV_REMOVE));
 }
 

@@ -58,12 +58,30 @@ enum class MemoryKind : std::uint8_t {
     Regular,   // a file on any other file system, or a device
 };
 
+// How long the bytes must last.
+enum class MemoryLifetime : std::uint8_t {
+    Process,
+    Kept, // another process may go on with them: a descriptor leads to all of them
+};
+
+// Memory as another process of this service left it.
+struct AdoptedMemory {
+    UniqueFd fd;
+    UniqueFd dirty_log;  // invalid: none
+    bool passed = false; // a client's descriptor
+};
+
 class MemoryBackend {
 public:
     // Opens or creates what the properties ask for and maps it. Touches no page unless prealloc is
-    // set. `open_fdset` may be empty: then paths of fdsets are refused.
-    static Result<std::unique_ptr<MemoryBackend>> make(BackendProperties properties,
-                                                       const FdsetOpener& open_fdset);
+    // set. `open_fdset` may be empty: then paths of fdsets are refused. Private memory that shall
+    // be kept is shared memory that nobody else can find; private changes to a file are refused.
+    static Result<std::unique_ptr<MemoryBackend>>
+    make(BackendProperties properties, const FdsetOpener& open_fdset,
+         MemoryLifetime lifetime = MemoryLifetime::Process);
+    // Maps what a backend with these properties left behind, and touches no page.
+    static Result<std::unique_ptr<MemoryBackend>> adopt(BackendProperties properties,
+                                                        AdoptedMemory memory);
 
     MemoryBackend(const MemoryBackend&) = delete;
     MemoryBackend& operator=(const MemoryBackend&) = delete;
@@ -87,10 +105,16 @@ public:
     [[nodiscard]] bool readonly() const { return readonly_; }
     // Granularity of the memory: 4096, or the huge page's size.
     [[nodiscard]] std::uint64_t page_bytes() const { return page_bytes_; }
-    // The memory came as a passed descriptor and is shared: another process may write to it.
+    // The memory came as a passed descriptor.
+    [[nodiscard]] bool passed() const { return passed_; }
+    // It did, and is shared: another process may write to it.
     [[nodiscard]] bool foreign() const { return foreign_; }
     // The shared dirty bitmap given with x-dirty-log; invalid if none.
     [[nodiscard]] FdRef dirty_log() const { return dirty_log_.ref(); }
+
+    // The content stays when the object goes, whatever discard-data says: it is another process's
+    // by then.
+    void leave_content() { discards_ = false; }
 
     // Which parts may hold something other than zero, ascending, in multiples of 4 KiB. The rest is
     // certain to read as zero at the moment of asking. Never allocates a page of the guest. Where
@@ -124,7 +148,8 @@ private:
     bool shared_ = false;
     bool readonly_ = false;
     bool foreign_ = false;
-    bool passed_ = false; // fd_ is a duplicate of a client's descriptor and shares its position
+    bool discards_ = false; // the file's content, at the end
+    bool passed_ = false;   // fd_ is a duplicate of a client's descriptor and shares its position
     std::uint64_t page_bytes_ = 4096;
     UniqueFd fd_;
     UniqueFd own_position_; // of a passed descriptor: the same file, opened once more

@@ -45,6 +45,8 @@ struct WorkloadProperties {
                                                     WorkloadProperties& properties);
 [[nodiscard]] Result<WorkloadProperties>
 workload_properties_from_json(const nlohmann::json& arguments);
+// The arguments of an object-add that makes the same workload.
+[[nodiscard]] nlohmann::json workload_arguments(const WorkloadProperties& properties);
 [[nodiscard]] Result<WorkloadProperties>
 workload_properties_from_keyval(const KeyValueList& options);
 

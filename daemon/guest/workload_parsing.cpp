@@ -62,4 +62,14 @@ Result<WorkloadProperties> workload_properties_from_keyval(const KeyValueList& o
     return read_workload(source);
 }
 
+nlohmann::json workload_arguments(const WorkloadProperties& p) {
+    return {{"qom-type", kWorkloadTypeName},
+            {"id", p.id},
+            {"memdev", p.memdev},
+            {"pattern", workload_pattern_name(p.pattern)},
+            {"rate", p.rate},
+            {"seed", p.seed},
+            {"threads", p.threads}};
+}
+
 } // namespace mfd
