@@ -8,10 +8,12 @@
 #include "qmp/schema.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace mfd::qmp {
 
@@ -62,6 +64,14 @@ public:
     void add(Command command);
     void add(EventType event);
 
+    // Called on the control thread when a command with Access::Change has been carried out, whether
+    // it failed or not, and before its reply is sent.
+    void on_change(std::function<void()> hook) { on_change_ = std::move(hook); }
+    void carried_out(const Command& command) const {
+        if (command.access == Access::Change && on_change_)
+            on_change_();
+    }
+
     [[nodiscard]] const Version& version() const { return version_; }
     [[nodiscard]] const Command* find_command(std::string_view name) const;
     [[nodiscard]] const EventType* find_event(std::string_view name) const;
@@ -76,6 +86,7 @@ private:
     Version version_;
     std::map<std::string, Command, std::less<>> commands_;
     std::map<std::string, EventType, std::less<>> events_;
+    std::function<void()> on_change_;
 };
 
 } // namespace mfd::qmp

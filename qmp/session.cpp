@@ -182,13 +182,14 @@ void Session::start_call(const Command& command, Request request, Queued queued)
         running_ = true;
     // Answers on the control thread are delivered within the call, so that they keep their place
     // among the events; others are posted.
-    auto deliver = [weak = weak_from_this(), executor = executor_, &command, band,
-                    id = std::move(queued.id)](Outcome outcome) mutable {
-        boost::asio::dispatch(
-            executor, [weak, &command, band, id = std::move(id), outcome = std::move(outcome)] {
-                if (const auto self = weak.lock())
-                    self->finish_call(command, band, id, outcome);
-            });
+    auto deliver = [weak = weak_from_this(), executor = executor_, &dispatcher = dispatcher_,
+                    &command, band, id = std::move(queued.id)](Outcome outcome) mutable {
+        boost::asio::dispatch(executor, [weak, &dispatcher, &command, band, id = std::move(id),
+                                         outcome = std::move(outcome)] {
+            dispatcher.carried_out(command); // also for a client that has left
+            if (const auto self = weak.lock())
+                self->finish_call(command, band, id, outcome);
+        });
     };
     command.handler(Call(std::move(request.command), std::move(request.arguments), peer_,
                          std::move(queued.fds), std::move(deliver)));
