@@ -18,6 +18,7 @@ void MigrationService::begin(JobKind kind, const MigrationAddress& address, Repl
     report_.kind = kind;
     report_.id = make_job_id();
     report_.uri = file_uri(address);
+    report_.started_at = std::chrono::system_clock::now();
     report_.progress = std::make_shared<JobProgress>(channel_count());
     report_.multifd = capabilities_.has(Capability::Multifd);
     report_.progress->expected_downtime_ms = parameters_.number("downtime-limit"); // until measured
@@ -40,6 +41,7 @@ void MigrationService::note_memory() {
 void MigrationService::set_status(MigrationStatus status) {
     status_ = status;
     on_status();
+    on_change();
     if (capabilities_.has(Capability::Events))
         emit_("MIGRATION", {{"status", name_of(status)}});
 }
@@ -102,8 +104,11 @@ void MigrationService::permit_switchover() {
 
 Result<std::vector<MemoryBackend*>>
 MigrationService::job_wants_blocks(const std::vector<BlockSpec>& listed) {
-    if (settings_.create_blocks)
+    partly_loaded_ = true; // what comes next writes to it
+    if (settings_.create_blocks) {
         MFD_CHECK(create_blocks(listed));
+        on_change();
+    }
     return objects_.memory().blocks();
 }
 
@@ -153,6 +158,8 @@ void MigrationService::finish_load(Result<RestoreJob::Outcome> result, bool exit
     if (result.has_value()) {
         end_job();
         loaded_ = std::move(result->state);
+        partly_loaded_ = false;
+        died_loading_ = false;
         run_.complete_load(result->saved_status);
         set_status(MigrationStatus::Completed);
     } else if (reply_) {

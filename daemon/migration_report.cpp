@@ -84,6 +84,8 @@ void JobReport::add_live(Json& reply) const {
 }
 
 Json JobReport::to_json(MigrationStatus status) const {
+    if (!recorded_reply.is_null())
+        return recorded_reply;
     if (progress == nullptr)
         return Json::object();
     Json reply = {{"status", name_of(status)}};
@@ -107,6 +109,8 @@ Json JobReport::to_json(MigrationStatus status) const {
 }
 
 Json JobReport::details() const {
+    if (!recorded_details.is_null())
+        return recorded_details;
     Json channels = Json::array();
     if (progress == nullptr)
         return {{"channels", channels}};

@@ -39,6 +39,10 @@ struct JobReport {
     std::optional<Clock::time_point> active_since;  // the set-up ended
     std::optional<Clock::time_point> stopped_since; // the guest stands still
     std::optional<Clock::time_point> ended;
+    // What to_json() and details() gave in the process that ran the job; null: it is this one.
+    nlohmann::json recorded_reply;
+    nlohmann::json recorded_details;
+    std::chrono::system_clock::time_point started_at; // for people
 
     // Of a running job: so far.
     [[nodiscard]] std::chrono::milliseconds duration() const;

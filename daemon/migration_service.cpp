@@ -69,6 +69,7 @@ Result<MigrationAddress> MigrationService::check_migrate(const Json& arguments) 
         return bad_argument("Cannot resume if there is no paused migration");
     if (busy())
         return wrong_state(kInProgress);
+    MFD_CHECK(check_whole());
     if (run_.status() == RunStatus::Inmigrate)
         return wrong_state("Guest is waiting for an incoming migration");
     if (run_.status() == RunStatus::Postmigrate)
@@ -101,7 +102,15 @@ Result<void> MigrationService::check_memory() const {
                        "(x-dirty-log): stop the guest before it is saved");
 }
 
+Result<void> MigrationService::check_whole() const {
+    if (!died_loading_ || busy())
+        return {};
+    return wrong_state("the guest's memory is loaded in part only, since the daemon was restarted "
+                       "or ended during a load: load it again (migrate-incoming)");
+}
+
 Result<void> MigrationService::may_run() const {
+    MFD_CHECK(check_whole());
     const bool saving = busy() && report_.kind == JobKind::Save;
     const MemoryBackend* block = saving ? block_without_log() : nullptr;
     if (block == nullptr)

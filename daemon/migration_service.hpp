@@ -8,6 +8,7 @@
 #include "daemon/guest/guest_objects.hpp"
 #include "daemon/job_runner.hpp"
 #include "daemon/migration_address.hpp"
+#include "daemon/migration_record.hpp"
 #include "daemon/migration_report.hpp"
 #include "daemon/parameters.hpp"
 #include "daemon/restore_job.hpp"
@@ -30,12 +31,6 @@
 #include <vector>
 
 namespace mfd {
-
-enum class Incoming : std::uint8_t {
-    No,
-    Waiting, // started to load a guest, and none was asked for yet
-    Started, // a load runs, or ran: there is no second one
-};
 
 // What the command line says that matters to migrations.
 struct MigrationSettings {
@@ -75,13 +70,24 @@ public:
     [[nodiscard]] nlohmann::json query(bool details) const;
     [[nodiscard]] std::vector<ThreadInfo> threads() const;
 
-    // cont is refused while memory of others, without a log, is being saved.
+    // cont is refused while memory of others, without a log, is being saved, and when the process
+    // before this one died in the middle of a load.
     [[nodiscard]] Result<void> may_run() const;
 
     // The running or last job.
     [[nodiscard]] const JobReport& report() const { return report_; }
     // Called at every change of status(), before the clients hear of it.
     std::function<void()> on_status = [] {};
+
+    // For the next process of this guest: all that this object knows but loaded().
+    [[nodiscard]] MigrationRecord record() const;
+    // What the guest's file held besides RAM; nothing if it came from none. Set once, by a load.
+    [[nodiscard]] const LoadedState* loaded() const { return loaded_ ? &*loaded_ : nullptr; }
+    // Before anything else is called. A job that was running has failed by that.
+    Result<void> restore(const MigrationRecord& record, std::optional<LoadedState> loaded);
+    // Called when record() or the guest's memory has changed without a command, before the clients
+    // hear of it.
+    std::function<void()> on_change = [] {};
 
     // Called once nothing runs any more; at once if nothing does. A running job is cancelled.
     void shut_down(std::function<void()> then);
@@ -103,6 +109,7 @@ private:
     Result<MigrationAddress> check_transport(Result<MigrationAddress> address) const;
     [[nodiscard]] const MemoryBackend* block_without_log() const; // nullptr: there is none
     Result<void> check_memory() const;
+    Result<void> check_whole() const;
     void start_load(const MigrationAddress& address, bool exit_on_error, Reply reply);
     std::unique_ptr<JobRunner> make_runner(const char* thread_name);
     Result<SaveRequest> make_save_request(const MigrationAddress& address);
@@ -112,6 +119,7 @@ private:
     Result<FileTarget> resolve(const MigrationAddress& address, FileUse use);
     void begin(JobKind kind, const MigrationAddress& address, Reply reply);
     void note_memory();
+    Result<void> restore_settings(const MigrationRecord& record);
     void finish_save(const Result<void>& result);
     void finish_load(Result<RestoreJob::Outcome> result, bool exit_on_error);
     void end_job();
@@ -137,6 +145,8 @@ private:
     Parameters parameters_;
     Incoming incoming_;
     std::optional<LoadedState> loaded_; // of the file this guest came from
+    bool partly_loaded_ = false;        // guest memory is of no use until a load has completed
+    bool died_loading_ = false;         // in another process, so that nobody waits for this load
 
     MigrationStatus status_ = MigrationStatus::None;
     JobReport report_; // of the running or last job

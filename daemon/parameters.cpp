@@ -135,6 +135,16 @@ Result<void> Parameters::apply(const Json& changes, bool mapped_ram, bool zero_c
     return {};
 }
 
+Json Parameters::changed_values() const {
+    const Parameters initial;
+    Json changed = Json::object();
+    for (const auto& [name, value] : values_.items())
+        if (const auto was = initial.values_.find(name);
+            was == initial.values_.end() || *was != value)
+            changed[name] = value;
+    return changed;
+}
+
 std::uint64_t Parameters::number(std::string_view name) const {
     return values_.at(std::string(name)).get<std::uint64_t>();
 }

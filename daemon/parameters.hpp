@@ -52,6 +52,8 @@ public:
 
     // As query-migrate-parameters gives them.
     [[nodiscard]] const nlohmann::json& values() const { return values_; }
+    // Those that are not as at the start: what apply() needs to bring them here.
+    [[nodiscard]] nlohmann::json changed_values() const;
 
     [[nodiscard]] std::uint64_t number(std::string_view name) const;
     // Ours that were never set have the value `otherwise`.

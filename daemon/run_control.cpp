@@ -18,6 +18,11 @@ RunControl::RunControl(bool start_paused, bool incoming, Hooks hooks)
     : hooks_(std::move(hooks)), status_(initial_status(start_paused, incoming)),
       before_finish_(status_), run_after_load_(!start_paused) {}
 
+void RunControl::restore(Record record) {
+    status_ = before_finish_ = record.status;
+    run_after_load_ = record.run_after_load;
+}
+
 void RunControl::start() {
     follow();
 }
@@ -43,6 +48,7 @@ Result<void> RunControl::cont() {
     case RunStatus::Running:
         return {};
     case RunStatus::Inmigrate:
+        MFD_CHECK(hooks_.may_run());
         run_after_load_ = true;
         return {};
     case RunStatus::FinishMigrate:

@@ -22,7 +22,17 @@ public:
         std::function<Result<void>()> may_run;            // why cont must be refused now
     };
 
+    // What an earlier process hands to the next one.
+    struct Record {
+        RunStatus status = RunStatus::Running; // never FinishMigrate
+        bool run_after_load = true;
+    };
+
     RunControl(bool start_paused, bool incoming, Hooks hooks);
+    // Before start(). A save does not outlive its process: the guest is as it was before its last
+    // phase.
+    void restore(Record record);
+    [[nodiscard]] Record record() const { return {status_to_save(), run_after_load_}; }
     // The guest of a daemon that was not started paused begins to run here.
     void start();
 
