@@ -46,12 +46,14 @@ FdsetOpener fdset_opener(FdSets& fdsets) {
 
 } // namespace
 
-Daemon::Daemon(Options options, Log& log, const ServiceManager& manager)
-    : options_(std::move(options)), log_(log), objects_(fdset_opener(fdsets_)),
+Daemon::Daemon(Options options, Log& log, const ServiceManager& manager, StateKeeper keeper)
+    : options_(std::move(options)), log_(log), keeper_(std::move(keeper)),
+      objects_(fdset_opener(fdsets_)),
       run_(
           options_.start_paused, !options_.incoming.empty(),
           {.emit =
                [this](std::string_view event) {
+                   keep_state();
                    emit(event, nullptr);
                    notifier_.changed();
                },
@@ -60,9 +62,15 @@ Daemon::Daemon(Options options, Log& log, const ServiceManager& manager)
            .may_run = [this] { return migration_.may_run(); }}),
       migration_(io_, migration_settings(options_), fdsets_, objects_, run_,
                  [this](std::string_view event, const nlohmann::json& data) { emit(event, data); }),
+      parts_{.fdsets = fdsets_,
+             .named_fds = named_fds_,
+             .objects = objects_,
+             .run = run_,
+             .migration = migration_},
       notifier_(io_, manager, [this] { return status(); }),
       context_{
           .fdsets = fdsets_,
+          .named_fds = named_fds_,
           .objects = objects_,
           .run = run_,
           .migration = migration_,
@@ -83,32 +91,45 @@ Daemon::Daemon(Options options, Log& log, const ServiceManager& manager)
     add_object_commands(dispatcher_, context_);
     migration_.on_fatal = [this](const std::string& text) {
         spdlog::critical("{}", text);
-        end(EXIT_FAILURE, text);
+        fail_to_load(text);
     };
     migration_.on_status = [this] {
         log_job(log_, migration_.status(), migration_.report());
         notifier_.changed();
     };
+    if (keeper_.active()) {
+        objects_.memory().keep_contents();
+        migration_.on_change = [this] { keep_state(); };
+        dispatcher_.on_change([this] { keep_state(); });
+    }
 }
 
 Result<void> Daemon::start() {
     log_start();
-    MFD_CHECK(take_inherited_descriptors());
-    MFD_CHECK(make_memory());
+    MFD_CHECK(make_guest());
     MFD_CHECK(listen());
     MFD_CHECK(confine());
     // From here on threads are started.
     MFD_CHECK(make_workloads());
+    MFD_CHECK(keeper_.keep(parts_));
     wait_for_signal();
     run_.start();
-    if (!options_.incoming.empty() && options_.incoming != "defer")
+    if (loads_by_itself_)
         migration_.start_incoming(options_.incoming, [this](const Result<void>& result) {
             if (result.has_value())
                 return;
             spdlog::critical("-incoming {}: {}", options_.incoming, result.error().what);
-            end(EXIT_FAILURE, "-incoming " + options_.incoming + ": " + result.error().what);
+            fail_to_load("-incoming " + options_.incoming + ": " + result.error().what);
         });
     return {};
+}
+
+Result<void> Daemon::make_guest() {
+    if (keeper_.has_guest())
+        return keeper_.restore(parts_);
+    loads_by_itself_ = !options_.incoming.empty() && options_.incoming != "defer";
+    MFD_CHECK(take_inherited_descriptors());
+    return make_objects();
 }
 
 Result<void> Daemon::take_inherited_descriptors() {
@@ -137,6 +158,8 @@ Result<void> Daemon::make_memory() {
 }
 
 Result<void> Daemon::make_workloads() {
+    if (keeper_.has_guest())
+        return keeper_.restore_workloads(parts_.objects);
     for (const std::string& object : options_.objects)
         if (GuestObjects::is_workload(object))
             MFD_CHECK(add_object(object));
@@ -212,21 +235,41 @@ Notifier::Status Daemon::status() {
             .changes_by_itself = migration_.busy()};
 }
 
+void Daemon::keep_state() {
+    if (const auto kept = keeper_.keep(parts_); !kept.has_value())
+        spdlog::error("what has changed would be lost with a restart: {}", kept.error().what);
+}
+
 void Daemon::emit(std::string_view event, const nlohmann::json& data) {
     spdlog::debug("event {} {}", event, data.is_null() ? "" : data.dump());
     server_.emit(event, data.is_null() ? std::nullopt : std::optional(data));
 }
 
 void Daemon::quit(qmp::Call call) {
+    keeper_.give_up();
     emit("SHUTDOWN", {{"guest", false}, {"reason", "host-qmp-quit"}});
     call.reply();
     end(EXIT_SUCCESS);
+}
+
+// The next process tries what the command line says as this one did, rather than wait with memory
+// that nobody has any use for.
+void Daemon::fail_to_load(const std::string& text) {
+    if (loads_by_itself_)
+        keeper_.give_up();
+    end(EXIT_FAILURE, text);
 }
 
 void Daemon::end(int exit_status, const std::string& status) {
     if (std::exchange(ending_, true))
         return;
     exit_status_ = exit_status;
+    if (keeper_.active()) {
+        // The state as it is now: a job that is cancelled below is one that the restart ended.
+        keep_state();
+        objects_.memory().leave_contents();
+        keeper_.hand_over();
+    }
     const bool job_runs = migration_.busy();
     notifier_.stopping(job_runs ? status + ", waiting for the running job to end" : status,
                        job_runs);

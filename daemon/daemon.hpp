@@ -11,6 +11,7 @@
 #include "daemon/sandbox/sandbox.hpp"
 #include "daemon/service/log.hpp"
 #include "daemon/service/notifier.hpp"
+#include "daemon/state/state_keeper.hpp"
 #include "daemon/status_line.hpp"
 #include "proto/error.hpp"
 #include "qmp/dispatcher.hpp"
@@ -32,7 +33,7 @@ namespace mfd {
 class Daemon {
 public:
     // `log` and `manager` outlive it.
-    Daemon(Options options, Log& log, const ServiceManager& manager);
+    Daemon(Options options, Log& log, const ServiceManager& manager, StateKeeper keeper);
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
 
@@ -47,6 +48,8 @@ public:
     int run();
 
 private:
+    // The guest of the process before this one, or the one that the options describe.
+    Result<void> make_guest();
     Result<void> take_inherited_descriptors();
     // Memory first: the emulated guests start threads, which must find the sandbox in force.
     Result<void> make_memory();
@@ -57,8 +60,11 @@ private:
     void wait_for_signal();
     void take_signal(int signal);
     [[nodiscard]] Notifier::Status status();
+    // What clients are about to be told survives this process.
+    void keep_state();
     void emit(std::string_view event, const nlohmann::json& data);
     void quit(qmp::Call call);
+    void fail_to_load(const std::string& text);
     // Stops the job, tells the clients, ends the event loop. `status` is the last line that the
     // service manager shows.
     void end(int exit_status, const std::string& status = "stopping");
@@ -66,12 +72,15 @@ private:
 
     Options options_;
     Log& log_;
+    StateKeeper keeper_;
     Sandbox sandbox_;
     boost::asio::io_context io_{1};
     FdSets fdsets_;
+    NamedFds named_fds_;
     GuestObjects objects_;
     RunControl run_;
     MigrationService migration_;
+    GuestParts parts_;
     StatusLine status_line_;
     Notifier notifier_; // after what its status line is made of
     CommandContext context_;
@@ -81,6 +90,7 @@ private:
     boost::asio::steady_timer give_up_;
     int exit_status_ = 0;
     bool ending_ = false;
+    bool loads_by_itself_ = false; // what -incoming names
 };
 
 } // namespace mfd

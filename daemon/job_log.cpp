@@ -41,9 +41,9 @@ LogFields fields_of_end(const JobReport& job, std::string_view message_id) {
 
 void log_job(Log& log, MigrationStatus status, const JobReport& job) {
     const std::string operation(name_of(job.kind));
+    log.set_job(job.id);
     switch (status) {
     case MigrationStatus::Setup:
-        log.set_job(job.id);
         log.event(level::info, operation + " started: " + describe(job),
                   fields_of(job, kJobStartedId));
         break;

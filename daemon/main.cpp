@@ -6,6 +6,7 @@
 #include "daemon/service/activation.hpp"
 #include "daemon/service/log.hpp"
 #include "daemon/service/service_manager.hpp"
+#include "daemon/state/state_keeper.hpp"
 
 #include <csignal>
 #include <cstdio>
@@ -33,13 +34,14 @@ mfd::Result<int> run(mfd::Options options, const mfd::ServiceManager& manager) {
         spdlog::debug("up to {} descriptors can be open", *limit);
     else
         spdlog::warn("{}", limit.error().what);
+    MFD_TRY(auto keeper, mfd::StateKeeper::open(passed, options));
     MFD_CHECK(mfd::close_unclaimed(passed));
     std::optional<mfd::PidFile> pid_file;
     if (!options.pid_file.empty()) {
         MFD_TRY(pid_file, mfd::PidFile::create(options.pid_file));
     }
     const bool print_reference = options.print_qmp_reference;
-    mfd::Daemon daemon(std::move(options), log, manager);
+    mfd::Daemon daemon(std::move(options), log, manager, std::move(keeper));
     if (print_reference) {
         daemon.write_reference(std::cout);
         return EXIT_SUCCESS;

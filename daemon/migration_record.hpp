@@ -24,7 +24,8 @@ struct JobRecord {
     JobKind kind = JobKind::Save;
     std::string id;
     std::string uri;
-    std::int64_t started_ms = 0; // since the epoch
+    std::int64_t started_ms = 0;  // since the epoch
+    std::int64_t duration_ms = 0; // once the job has ended
     nlohmann::json reply;        // of query-migrate, once the job has ended; null: it runs
     nlohmann::json details;      // the member x-multifd, likewise
 };

@@ -28,9 +28,11 @@ MigrationRecord MigrationService::record() const {
                   .started_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                                     report_.started_at.time_since_epoch())
                                     .count(),
+                  .duration_ms = 0,
                   .reply = nullptr,
                   .details = nullptr};
     if (!busy()) {
+        record.job.duration_ms = report_.duration().count();
         record.job.reply = report_.to_json(status_);
         record.job.details = report_.details();
     }
@@ -73,8 +75,8 @@ Result<void> MigrationService::restore(const MigrationRecord& record,
     report_.started_at =
         std::chrono::system_clock::time_point(std::chrono::milliseconds(record.job.started_ms));
     report_.progress = std::make_shared<JobProgress>(0U);
-    report_.started = Clock::now();
-    report_.ended = report_.started;
+    report_.ended = Clock::now();
+    report_.started = *report_.ended - std::chrono::milliseconds(record.job.duration_ms);
     const bool load = report_.kind == JobKind::Load;
     if (interrupted) {
         report_.error_desc = "the daemon was restarted while the " +
@@ -89,6 +91,9 @@ Result<void> MigrationService::restore(const MigrationRecord& record,
     // With a new process comes a new try.
     if (load && status_ == MigrationStatus::Failed)
         incoming_ = Incoming::Waiting;
+    note_memory();
+    if (interrupted)
+        on_status();
     return {};
 }
 

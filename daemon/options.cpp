@@ -182,25 +182,6 @@ Result<std::uint64_t> parse_memory(const std::string& text) {
     return plain ? *bytes << kMiBShift : *bytes;
 }
 
-Result<std::array<std::byte, 16>> parse_uuid(const std::string& text) {
-    std::array<std::byte, 16> bytes{};
-    std::size_t digits = 0;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        const auto c = static_cast<unsigned char>(text[i]);
-        if (text.size() != 36 || dash != (c == '-') || (!dash && std::isxdigit(c) == 0))
-            return bad("uuid", "failed to parse UUID string: '" + text + "' has the wrong format");
-        if (dash)
-            continue;
-        const int value = std::isdigit(c) != 0 ? c - '0' : std::tolower(c) - 'a' + 10;
-        auto& byte = bytes[digits++ / 2];
-        byte = byte << 4 | static_cast<std::byte>(value);
-    }
-    if (digits != 32)
-        return bad("uuid", "failed to parse UUID string: it is empty");
-    return bytes;
-}
-
 // "-object" as "--object", so that both spellings mean the same; short options stay.
 std::vector<std::string> normalise(int argc, const char* const* argv) {
     std::vector<std::string> args(argv + 1, argv + argc);
@@ -225,6 +206,7 @@ struct RawOptions {
     std::string sandbox;
     std::vector<std::string> allow_directories;
     bool descriptors_only = false;
+    std::string keep_state;
     std::vector<std::string> ignored_values;
     bool ignored_flag = false;
 };
@@ -278,6 +260,10 @@ void declare(CLI::App& app, Options& options, RawOptions& raw) {
     app.add_flag("--incoming-create-blocks", options.create_blocks,
                  "make the RAM blocks that the loaded file lists");
     app.add_flag("-S", options.start_paused, "start paused");
+    app.add_option("--keep-state", raw.keep_state,
+                   "hand the guest to the next process of the service, through the service "
+                   "manager's descriptor store: on, off, or auto: where FDSTORE says there is one")
+        ->check(CLI::IsMember({"on", "off", "auto"}));
     app.add_flag("--daemonize", options.daemonize, "go to the background once ready");
     app.add_option("--pidfile", options.pid_file, "write the process id there");
     app.add_option("-D", options.log_file,
@@ -326,6 +312,8 @@ Result<void> convert(const RawOptions& raw, Options& options) {
     }
     MFD_TRY(options.files, FilePolicy::make(raw.descriptors_only, raw.allow_directories));
     options.files.set_rights_dropped(options.sandbox != SandboxMode::Off);
+    if (!raw.keep_state.empty() && raw.keep_state != "auto")
+        options.keep_state = raw.keep_state == "on" ? KeepState::On : KeepState::Off;
     if (!raw.machine.empty()) {
         MFD_TRY(const auto list, keyval("machine", raw.machine, "type"));
         if (const auto type = list.find("type"))
@@ -354,6 +342,25 @@ Result<void> convert(const RawOptions& raw, Options& options) {
 }
 
 } // namespace
+
+Result<std::array<std::byte, 16>> parse_uuid(const std::string& text) {
+    std::array<std::byte, 16> bytes{};
+    std::size_t digits = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        const auto c = static_cast<unsigned char>(text[i]);
+        if (text.size() != 36 || dash != (c == '-') || (!dash && std::isxdigit(c) == 0))
+            return bad("uuid", "failed to parse UUID string: '" + text + "' has the wrong format");
+        if (dash)
+            continue;
+        const int value = std::isdigit(c) != 0 ? c - '0' : std::tolower(c) - 'a' + 10;
+        auto& byte = bytes[digits++ / 2];
+        byte = byte << 4 | static_cast<std::byte>(value);
+    }
+    if (digits != 32)
+        return bad("uuid", "failed to parse UUID string: it is empty");
+    return bytes;
+}
 
 ParsedOptions parse_options(int argc, const char* const* argv) {
     CLI::App app{

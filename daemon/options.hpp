@@ -31,6 +31,13 @@ struct InheritedFd {
     std::optional<std::string> opaque;
 };
 
+// Whether the guest is handed to the next process of the service.
+enum class KeepState : std::uint8_t {
+    Off,
+    On,
+    Auto, // where the service manager says that it has a descriptor store
+};
+
 struct Options {
     std::vector<std::string> objects; // texts of -object, in order
     std::vector<QmpEndpoint> qmp;
@@ -44,6 +51,7 @@ struct Options {
     std::string incoming; // empty, "defer" or a URI
     bool create_blocks = false;
     bool start_paused = false;
+    KeepState keep_state = KeepState::Auto;
     bool daemonize = false;
     std::string pid_file;
     std::string log_file;
@@ -63,6 +71,9 @@ struct ParsedOptions {
     std::string text;
     int exit_status = 0;
 };
+
+// The text of -uuid.
+Result<std::array<std::byte, 16>> parse_uuid(const std::string& text);
 
 ParsedOptions parse_options(int argc, const char* const* argv);
 

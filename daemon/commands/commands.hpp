@@ -3,6 +3,7 @@
 #pragma once
 
 #include "channels/fdset.hpp"
+#include "channels/unique_fd.hpp"
 #include "daemon/guest/guest_objects.hpp"
 #include "daemon/migration_service.hpp"
 #include "daemon/run_control.hpp"
@@ -10,12 +11,17 @@
 #include "qmp/dispatcher.hpp"
 
 #include <functional>
+#include <map>
 #include <string>
 
 namespace mfd {
 
+// The descriptors that getfd kept.
+using NamedFds = std::map<std::string, UniqueFd>;
+
 struct CommandContext {
     FdSets& fdsets;
+    NamedFds& named_fds;
     GuestObjects& objects;
     RunControl& run;
     MigrationService& migration;

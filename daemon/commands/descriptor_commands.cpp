@@ -2,8 +2,6 @@
 #include "daemon/commands/commands.hpp"
 
 #include <cctype>
-#include <map>
-#include <memory>
 
 namespace mfd {
 
@@ -89,7 +87,6 @@ void add_descriptor_commands(Dispatcher& dispatcher, CommandContext& context) {
             immediate([&context](const json&) -> Outcome { return fdsets_json(context.fdsets); }),
     });
 
-    const auto named = std::make_shared<std::map<std::string, UniqueFd>>();
     const auto name_argument =
         schema::object("FdNameArguments", {schema::required("fdname", schema::str())});
     dispatcher.add(Command{
@@ -97,7 +94,7 @@ void add_descriptor_commands(Dispatcher& dispatcher, CommandContext& context) {
         .doc = "Keeps the passed descriptor under a name.",
         .arguments = name_argument,
         .handler =
-            [named](Call call) {
+            [&context](Call call) {
                 auto fd = call.take_fd();
                 if (!fd)
                     return call.fail(none_supplied());
@@ -105,7 +102,7 @@ void add_descriptor_commands(Dispatcher& dispatcher, CommandContext& context) {
                 if (!name.empty() && std::isdigit(static_cast<unsigned char>(name.front())) != 0)
                     return call.fail(
                         generic("Parameter 'fdname' expects a name not starting with a digit"));
-                (*named)[name] = std::move(*fd);
+                context.named_fds[name] = std::move(*fd);
                 call.reply();
             },
     });
@@ -113,9 +110,9 @@ void add_descriptor_commands(Dispatcher& dispatcher, CommandContext& context) {
         .name = "closefd",
         .doc = "Closes a descriptor that getfd kept.",
         .arguments = name_argument,
-        .handler = immediate([named](const json& arguments) -> Outcome {
+        .handler = immediate([&context](const json& arguments) -> Outcome {
             const auto name = arguments.at("fdname").get<std::string>();
-            if (named->erase(name) == 0)
+            if (context.named_fds.erase(name) == 0)
                 return generic("File descriptor named '" + name + "' not found");
             return json::object();
         }),
