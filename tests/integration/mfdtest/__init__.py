@@ -3,6 +3,7 @@
     env      what ctest hands over: programs, golden files, scratch folder
     qmp      a QMP client that passes descriptors
     manager  plays systemd to multifdd: passed sockets, notices, the journal
+    fdstore  a service manager with a descriptor store, and a guest that outlives its process
     process  multifdd or QEMU as a child process, its log kept
     ram      guest RAM as shared memory files that a test can fill and read
     golden   the recorded samples, unpacked on demand

@@ -15,7 +15,7 @@ from .qmp import Lost, Qmp
 
 #: Becomes the daemon after it did what systemd does between fork and exec: the process id that the
 #: variables name is that of the daemon.
-_LAUNCHER = r"""
+LAUNCHER = r"""
 import fcntl, json, os, sys
 plan = json.loads(sys.argv[1])
 high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 200) for fd in plan["fds"]]
@@ -121,7 +121,7 @@ class Service(process.Program):
             self.journal = Journal(os.path.join(folder, "journal", "socket"))
             argv = self._own_run(os.path.join(folder, "journal")) + argv
         try:
-            super().__init__([sys.executable, "-c", _LAUNCHER, json.dumps(plan)] + argv,
+            super().__init__([sys.executable, "-c", LAUNCHER, json.dumps(plan)] + argv,
                              fds=[fd for _, fd in handed], own_socket=own_socket)
         finally:
             for listener in listeners.values():
