@@ -129,7 +129,7 @@ Result<void> Daemon::make_guest() {
         return keeper_.restore(parts_);
     loads_by_itself_ = !options_.incoming.empty() && options_.incoming != "defer";
     MFD_CHECK(take_inherited_descriptors());
-    return make_objects();
+    return make_memory();
 }
 
 Result<void> Daemon::take_inherited_descriptors() {
@@ -181,6 +181,10 @@ Result<void> Daemon::confine() {
             plan.remove_at_end.push_back(endpoint.path);
     if (!options_.pid_file.empty())
         plan.remove_at_end.push_back(options_.pid_file);
+    if (!options_.env_file.empty())
+        plan.read_again.push_back(options_.env_file);
+    if (!options_.log_file.empty())
+        plan.write_again.push_back(options_.log_file);
     MFD_TRY(sandbox_, enter_sandbox(plan));
     for (const std::string& lack : sandbox_.lacks)
         spdlog::warn("sandbox: this system lacks {}", lack);

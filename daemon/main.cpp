@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <optional>
+#include <spdlog/spdlog.h>
 #include <utility>
 
 #include <systemd/sd-daemon.h>

@@ -26,8 +26,8 @@ struct JobRecord {
     std::string uri;
     std::int64_t started_ms = 0;  // since the epoch
     std::int64_t duration_ms = 0; // once the job has ended
-    nlohmann::json reply;        // of query-migrate, once the job has ended; null: it runs
-    nlohmann::json details;      // the member x-multifd, likewise
+    nlohmann::json reply;         // of query-migrate, once the job has ended; null: it runs
+    nlohmann::json details;       // the member x-multifd, likewise
 };
 
 struct MigrationRecord {

@@ -44,7 +44,9 @@ std::vector<PathRule> rules_of(const SandboxPlan& plan) {
     for (const std::string& directory : plan.files.directories())
         rules.push_back({directory, kAll});
     for (const std::string& file : plan.read_again)
-        rules.push_back({file, kReadOnly});
+        rules.push_back({directory_of(file), kReadOnly});
+    for (const std::string& file : plan.write_again)
+        rules.push_back({directory_of(file), PathAccess::Write | PathAccess::Make});
     for (const std::string& file : plan.remove_at_end)
         rules.push_back({directory_of(file), kRemoveOnly});
     return rules;

@@ -26,7 +26,9 @@ struct SandboxPlan {
     SandboxMode mode = SandboxMode::Off;
     FilePolicy files;
     std::vector<std::string> remove_at_end; // files: sockets, the pid file
-    std::vector<std::string> read_again;    // files that are read again while running
+    std::vector<std::string> read_again;    // files that are read again while running, or new ones
+                                            // of the same name in their directory
+    std::vector<std::string> write_again;   // the same of files that are made if need be
 };
 
 struct Sandbox {

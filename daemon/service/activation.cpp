@@ -1,5 +1,7 @@
 #include "daemon/service/activation.hpp"
 
+#include <utility>
+
 namespace mfd {
 
 Result<void> activate_qmp_sockets(std::vector<PassedDescriptor>& passed,
@@ -11,10 +13,12 @@ Result<void> activate_qmp_sockets(std::vector<PassedDescriptor>& passed,
         return Error{Errc::BadArgument, "-qmp does not go with the socket '" + sockets[0].name +
                                             "' that the service manager passed: leave out one of "
                                             "the two"};
-    for (PassedDescriptor& socket : sockets)
-        endpoints.push_back({.path = {},
-                             .fd = socket.fd.release(),
-                             .read_only = names_read_only_socket(socket.name)});
+    for (PassedDescriptor& socket : sockets) {
+        QmpEndpoint endpoint;
+        endpoint.fd = socket.fd.release();
+        endpoint.read_only = names_read_only_socket(socket.name);
+        endpoints.push_back(std::move(endpoint));
+    }
     return {};
 }
 

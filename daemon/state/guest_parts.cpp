@@ -28,6 +28,8 @@ Result<void> take_memory(const GuestMemory& memory, KeptDescriptors& descriptors
 
 Result<void> take_fdsets(FdSets& fdsets, KeptDescriptors& descriptors, GuestState& state) {
     for (const FdSets::Set& set : fdsets.query()) {
+        if (set.fds.empty())
+            continue; // it is there as long as a job uses what it had
         FdsetState& kept = state.fdsets.emplace_back();
         kept.id = set.id;
         for (const FdSets::Member& member : set.fds) {

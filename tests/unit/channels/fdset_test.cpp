@@ -188,3 +188,19 @@ TEST_CASE("a set in use stays listed without members until its last duplicate di
     CHECK(sets.query()[0].id == 1);
     CHECK(sets.remove(0, {}).has_error());
 }
+
+TEST_CASE("a restored member is known by its old number, which no other one gets", "[fdset]") {
+    const TempFile file;
+    UniqueFd next = file.open(O_WRONLY);
+    const int number = next.get();
+    FdSets sets;
+    REQUIRE(sets.restore(4, file.open(O_RDONLY), number, "old").has_value());
+    CHECK_FALSE(sets.restore(4, file.open(O_RDONLY), number, {}).has_value());
+    const int added = add(sets, std::move(next), 4);
+    CHECK(added != number);
+    REQUIRE(sets.remove(4, number).has_value());
+    REQUIRE(sets.query().size() == 1);
+    REQUIRE(sets.query()[0].fds.size() == 1);
+    CHECK(sets.query()[0].fds[0].fd == added);
+    CHECK((::fcntl(sets.query()[0].fds[0].descriptor.get(), F_GETFL) & O_ACCMODE) == O_WRONLY);
+}

@@ -219,3 +219,33 @@ TEST_CASE("the properties of a file backend are listed with names, types and val
     CHECK(value("policy") == "HostMemPolicy=\"default\"");
     CHECK(value("hugetlb") == "absent");
 }
+
+TEST_CASE("the arguments of a backend make the same backend", "[backend]") {
+    const auto text = GENERATE(
+        "memory-backend-ram,id=r,size=4k", "memory-backend-shm,id=s,size=4k,reserve=off",
+        "memory-backend-memfd,id=m,size=4M,hugetlb=on,hugetlbsize=2M,seal=off,share=off,prealloc="
+        "on",
+        "memory-backend-memfd,id=m,size=4M,x-use-canonical-path-for-ramblock-id=on",
+        "memory-backend-file,id=f,size=4k,mem-path=/a,,b,share=on,offset=4k,align=2M,pmem=on,"
+        "discard-data=on,policy=bind,host-nodes=0-1,merge=off,dump=off,prealloc-threads=4",
+        "memory-backend-file,id=f,size=4k,mem-path=/dev/fdset/1,share=on,readonly=on,"
+        "x-ramblock=/rom@x,x-dirty-log=/dev/fdset/2",
+        "memory-backend-file,id=f,size=4k,mem-path=/a,readonly=on,rom=off",
+        "memory-backend-file,id=f,size=4k,mem-path=/a,readonly=on,rom=on");
+    CAPTURE(text);
+    const auto p = properties(text);
+    REQUIRE(p.has_value());
+    const json arguments = mfd::backend_arguments(*p);
+    const auto again = mfd::backend_properties_from_json(arguments);
+    INFO((again.has_value() ? "" : again.error().what));
+    REQUIRE(again.has_value());
+    CHECK(mfd::backend_arguments(*again) == arguments);
+    CHECK(again->block_name() == p->block_name());
+    CHECK(again->rom == p->rom);
+    CHECK(again->mem_path == p->mem_path);
+    CHECK(again->dirty_log == p->dirty_log);
+    CHECK(again->hugetlb_size == p->hugetlb_size);
+    CHECK(again->canonical_block_name == p->canonical_block_name);
+    CHECK(again->offset == p->offset);
+    CHECK(again->host_nodes == p->host_nodes);
+}

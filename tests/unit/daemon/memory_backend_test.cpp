@@ -16,6 +16,7 @@ using mfd::ByteExtent;
 using mfd::MemoryBackend;
 using mfd::MemoryKind;
 using mfd::test::all_zero;
+using mfd::Result;
 using mfd::test::backend;
 using mfd::test::extents;
 using mfd::test::file_bytes;
@@ -261,4 +262,92 @@ TEST_CASE("huge pages are data and are cleared in parts", "[memory]") {
     CHECK(block.memory()[610 * kPage] == std::byte{0xa5});
     REQUIRE(block.zero_range(kPage, block.size() - kPage).has_value());
     CHECK(file_bytes(block) == 0);
+}
+
+namespace {
+
+// What another process would do with a backend that goes away.
+std::unique_ptr<MemoryBackend> handed_over(std::unique_ptr<MemoryBackend> from) {
+    mfd::AdoptedMemory memory;
+    memory.fd.reset(::fcntl(from->fd().get(), F_DUPFD_CLOEXEC, 3));
+    memory.passed = from->passed();
+    const mfd::BackendProperties properties = from->properties();
+    from->leave_content();
+    from.reset();
+    auto adopted = MemoryBackend::adopt(properties, std::move(memory));
+    INFO((adopted.has_value() ? "" : adopted.error().what));
+    REQUIRE(adopted.has_value());
+    return std::move(*adopted);
+}
+
+std::string with_file(std::string text, const std::string& file) {
+    if (const auto at = text.find("FILE"); at != std::string::npos)
+        text.replace(at, 4, file);
+    return text;
+}
+
+Result<std::unique_ptr<MemoryBackend>> kept(std::string_view text) {
+    MFD_TRY(auto properties, mfd::test::properties(text));
+    return MemoryBackend::make(std::move(properties), {}, mfd::MemoryLifetime::Kept);
+}
+
+} // namespace
+
+TEST_CASE("kept memory has the same bytes in the backend that adopts it", "[backend]") {
+    const ScratchDirectory scratch;
+    const std::string text =
+        GENERATE("memory-backend-ram,", "memory-backend-memfd,share=off,", "memory-backend-memfd,",
+                 "memory-backend-shm,",
+                 "memory-backend-file,offset=1M,share=on,discard-data=on,mem-path=FILE,") +
+        std::string("id=r,size=1M"); // too small for huge pages
+    CAPTURE(text);
+    auto made = kept(with_file(text, scratch.make_file("backing", 2 << 20)));
+    REQUIRE(made.has_value());
+    const bool shared = (*made)->properties().share;
+    std::memset((*made)->memory().data() + kPage, 0x5a, kPage);
+    const MemoryKind kind = (*made)->kind();
+    const std::uint64_t bytes = file_bytes(**made);
+
+    const auto adopted = handed_over(std::move(*made));
+    CHECK(adopted->kind() == kind);
+    CHECK(adopted->properties().share == shared);
+    CHECK(adopted->memory()[kPage] == std::byte{0x5a});
+    CHECK(adopted->memory()[2 * kPage - 1] == std::byte{0x5a});
+    CHECK(file_bytes(*adopted) == bytes); // before a page is looked at that was not there
+    CHECK(adopted->memory()[2 * kPage] == std::byte{0});
+}
+
+TEST_CASE("memory that is adopted is not touched, prealloc or not", "[backend]") {
+    auto made = kept("memory-backend-memfd,id=r,size=4M");
+    REQUIRE(made.has_value());
+    mfd::AdoptedMemory memory;
+    memory.fd.reset(::fcntl((*made)->fd().get(), F_DUPFD_CLOEXEC, 3));
+    mfd::BackendProperties properties = (*made)->properties();
+    properties.prealloc = true;
+    const auto adopted = MemoryBackend::adopt(properties, std::move(memory));
+    REQUIRE(adopted.has_value());
+    CHECK(resident_pages(**adopted) == 0);
+    CHECK(file_bytes(**adopted) == 0);
+}
+
+TEST_CASE("a file that is too short by now is not adopted", "[backend]") {
+    const ScratchDirectory scratch;
+    const std::string file = scratch.make_file("backing", 4 << 20);
+    auto made = kept("memory-backend-file,id=r,size=4M,share=on,mem-path=" + file);
+    REQUIRE(made.has_value());
+    mfd::AdoptedMemory memory;
+    memory.fd.reset(::fcntl((*made)->fd().get(), F_DUPFD_CLOEXEC, 3));
+    REQUIRE(::truncate(file.c_str(), 4096) == 0);
+    const auto adopted = MemoryBackend::adopt((*made)->properties(), std::move(memory));
+    REQUIRE_FALSE(adopted.has_value());
+    CHECK(adopted.error().what.find("ends at 0x1000: too short") != std::string::npos);
+}
+
+TEST_CASE("private changes to a file cannot be kept", "[backend]") {
+    const ScratchDirectory scratch;
+    const std::string file =
+        "memory-backend-file,id=r,size=1M,mem-path=" + scratch.make_file("backing", 1 << 20);
+    CHECK_FALSE(kept(file).has_value());
+    CHECK_FALSE(kept(file + ",readonly=on,rom=off").has_value());
+    CHECK(kept(file + ",readonly=on").has_value());
 }

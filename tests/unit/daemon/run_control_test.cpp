@@ -88,3 +88,23 @@ TEST_CASE("a loaded guest runs if it was saved running and may run", "[run_contr
     fresh.complete_load(RunStatus::Prelaunch);
     CHECK(fresh.status() == RunStatus::Prelaunch);
 }
+
+TEST_CASE("a guest that is restored goes on as it was before a save's last phase",
+          "[run_control]") {
+    Log log;
+    RunControl before(false, false, log.hooks());
+    before.enter_finish_migrate();
+    RunControl after(true, true, log.hooks());
+    after.restore(before.record());
+    after.start();
+    CHECK(after.running());
+    CHECK(log.lines == Lines{"halt", "STOP", "go"});
+
+    RunControl waiting(true, true, log.hooks());
+    REQUIRE(waiting.cont().has_value());
+    RunControl next(true, false, log.hooks());
+    next.restore(waiting.record());
+    CHECK(next.status() == RunStatus::Inmigrate);
+    next.complete_load(RunStatus::Running);
+    CHECK(next.running());
+}
