@@ -19,16 +19,18 @@ template <class TransferV>
 Result<void> transfer_parts_at(TransferV transfer, std::span<iovec> parts, std::uint64_t offset,
                                TransferOp op) {
     const bool is_read = op == TransferOp::Read;
+    Retries retries;
     for (parts = advance_iovecs(parts, 0); !parts.empty();) {
         const ssize_t moved =
             transfer(parts.first(std::min<std::size_t>(parts.size(), IOV_MAX)), offset);
-        if (moved == -EINTR)
+        if (moved < 0 && retries.again(static_cast<int>(-moved)))
             continue;
         if (moved < 0)
             return make_sys_error(is_read ? "read file" : "write file", static_cast<int>(-moved));
         if (moved == 0)
             return is_read ? make_end_of_file_error(offset, total_bytes(parts))
                            : make_zero_write_error(offset);
+        retries.moved_on();
         parts = advance_iovecs(parts, static_cast<std::uint64_t>(moved));
         offset += static_cast<std::uint64_t>(moved);
     }
@@ -113,10 +115,11 @@ Result<void> readv_all_at(FdRef fd, std::span<iovec> parts, std::uint64_t offset
 
 Result<std::size_t> read_up_to_at(FdRef fd, std::span<std::byte> data, std::uint64_t offset) {
     std::size_t done = 0;
+    Retries retries;
     while (done < data.size()) {
         const ssize_t moved = or_errno(::pread(fd.get(), data.data() + done, data.size() - done,
                                                static_cast<off_t>(offset + done)));
-        if (moved == -EINTR)
+        if (moved < 0 && retries.again(static_cast<int>(-moved)))
             continue;
         if (moved < 0)
             return make_sys_error("read file", static_cast<int>(-moved));

@@ -1,5 +1,5 @@
-// Full-length positional transfers: they go on after a short count and after EINTR, and never move
-// a file position. A write that takes nothing and a read at the end of the file are errors.
+// Full-length positional transfers: they go on after a short count, EINTR and EAGAIN, and never
+// move a file position. A write that takes nothing and a read at the end of the file are errors.
 // Thread-safe as far as the descriptor is; they block for as long as the file system does.
 #pragma once
 
@@ -27,6 +27,17 @@ void take_front(std::span<iovec>& parts, std::uint64_t bytes, std::vector<iovec>
 Error make_zero_write_error(std::uint64_t offset);
 Error make_end_of_file_error(std::uint64_t offset, std::uint64_t missing_bytes);
 
+// Whether a call that moved nothing is made again: after EINTR and EAGAIN, though not for ever.
+class Retries {
+public:
+    [[nodiscard]] bool again(int sys) { return (sys == EINTR || sys == EAGAIN) && left_-- > 0; }
+    void moved_on() { left_ = kMost; }
+
+private:
+    static constexpr int kMost = 1000;
+    int left_ = kMost;
+};
+
 enum class TransferOp : std::uint8_t { Write, Read };
 
 // `transfer(data, offset)` moves some bytes and returns how many, or a negative errno; a template,
@@ -35,15 +46,17 @@ template <class Transfer, class Byte>
 Result<void> transfer_all_at(Transfer& transfer, std::span<Byte> data, std::uint64_t offset,
                              TransferOp op) {
     const bool is_read = op == TransferOp::Read;
+    Retries retries;
     while (!data.empty()) {
         const ssize_t moved = transfer(data, offset);
-        if (moved == -EINTR)
+        if (moved < 0 && retries.again(static_cast<int>(-moved)))
             continue;
         if (moved < 0)
             return make_sys_error(is_read ? "read file" : "write file", static_cast<int>(-moved));
         if (moved == 0)
             return is_read ? make_end_of_file_error(offset, data.size())
                            : make_zero_write_error(offset);
+        retries.moved_on();
         data = data.subspan(static_cast<std::size_t>(moved));
         offset += static_cast<std::uint64_t>(moved);
     }

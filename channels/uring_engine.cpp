@@ -118,7 +118,7 @@ UringEngine::~UringEngine() {
 void UringEngine::start(const Transfer& transfer) {
     const std::size_t slot = free_.back();
     free_.pop_back();
-    slots_[slot] = Slot{transfer, total_bytes(transfer.parts), 0};
+    slots_[slot] = Slot{transfer, total_bytes(transfer.parts), 0, {}};
     queue(slot, Punt::No);
     // A failed submit (EINTR, EAGAIN, EBUSY) leaves the entry queued; reap() submits again.
     io_uring_submit(&ring_);
@@ -160,7 +160,7 @@ std::optional<Completion> UringEngine::take(const io_uring_cqe& cqe) {
     Slot& slot = slots_[index];
     Transfer& transfer = slot.transfer;
     std::optional<Completion> done;
-    if (cqe.res == -EINTR || cqe.res == -EAGAIN) {
+    if (cqe.res < 0 && slot.retries.again(-cqe.res)) {
         queue(index, Punt::Yes);
     } else if (cqe.res < 0) {
         done = Completion{transfer.tag, slot.done_bytes, -cqe.res};
@@ -173,6 +173,7 @@ std::optional<Completion> UringEngine::take(const io_uring_cqe& cqe) {
         if (slot.done_bytes == slot.total_bytes) {
             done = Completion{transfer.tag, slot.done_bytes, 0};
         } else {
+            slot.retries.moved_on();
             transfer.parts = advance_iovecs(transfer.parts, moved);
             transfer.offset += moved;
             queue(index, Punt::No);

@@ -32,6 +32,7 @@ private:
         Transfer transfer; // what is still to do
         std::uint64_t total_bytes = 0;
         std::uint64_t done_bytes = 0;
+        Retries retries;
     };
 
     explicit UringEngine(std::size_t depth);

@@ -47,6 +47,24 @@ TEST_CASE("write_all_at goes on after a short write and an interrupt", "[file_io
     CHECK(write.sizes == std::vector<std::size_t>{4096, 3096, 3096});
 }
 
+TEST_CASE("a write that is put off again and again is made again, but not for ever", "[file_io]") {
+    std::array<std::byte, 4096> page{};
+    ScriptedWrite write{{-EAGAIN, -EAGAIN, 4096}};
+    CHECK(mfd::write_all_at(write, page, 0).has_value());
+    ScriptedWrite refused{std::vector<ssize_t>(5000, -EAGAIN)};
+    const auto result = mfd::write_all_at(refused, page, 0);
+    REQUIRE(result.has_error());
+    CHECK(result.error().sys == EAGAIN);
+    // What moves on has patience anew.
+    std::vector<ssize_t> slow;
+    for (int i = 0; i < 4; ++i) {
+        slow.insert(slow.end(), 900, -EINTR);
+        slow.push_back(1024);
+    }
+    ScriptedWrite moving{std::move(slow)};
+    CHECK(mfd::write_all_at(moving, page, 0).has_value());
+}
+
 TEST_CASE("a write that takes nothing is an error, not an endless loop", "[file_io]") {
     std::array<std::byte, 4096> page{};
     ScriptedWrite write{{96, 0}};

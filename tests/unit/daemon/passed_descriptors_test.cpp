@@ -91,7 +91,8 @@ TEST_CASE("passed QMP sockets become endpoints in order, the rest stays in order
 }
 
 TEST_CASE("passed sockets and an endpoint of the command line exclude each other", "[service]") {
-    std::vector<QmpEndpoint> endpoints = {{.path = "/run/q.sock"}};
+    std::vector<QmpEndpoint> endpoints(1);
+    endpoints[0].path = "/run/q.sock";
     std::vector<PassedDescriptor> passed;
     passed.push_back({"ram-0", plain_file()});
     REQUIRE(mfd::activate_qmp_sockets(passed, endpoints).has_value());
