@@ -19,9 +19,9 @@ namespace mfd {
 struct QmpEndpoint {
     std::string path; // empty: the inherited listening socket `fd`
     int fd = -1;
-    bool read_only = false;     // serves queries and events alone
-    mode_t mode = 0600;         // of the socket made at `path`
-    std::optional<gid_t> group; // of the same; nothing: the process's
+    bool read_only = false;          // serves queries and events alone
+    mode_t mode = 0600;              // of the socket made at `path`
+    std::optional<gid_t> group = {}; // of the same; nothing: the process's
 };
 
 // -add-fd set=N,fd=N,opaque=TEXT
