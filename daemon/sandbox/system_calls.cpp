@@ -10,6 +10,7 @@
 
 #include <asm/termbits.h>
 #include <linux/fs.h>
+#include <linux/kcmp.h>
 #include <linux/userfaultfd.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -149,6 +150,8 @@ void add_this_process_alone(Filter& filter) {
     const auto self = static_cast<std::uint64_t>(::getpid());
     filter.allow(SCMP_SYS(kill), equals(0, self));
     filter.allow(SCMP_SYS(tgkill), equals(0, self)); // abort()
+    // Are two descriptors the same one? (daemon/state; fcntl tells since Linux 6.10.)
+    filter.allow(SCMP_SYS(kcmp), equals(0, self), equals(1, self), equals(2, KCMP_FILE));
     filter.allow(SCMP_SYS(move_pages), equals(0, 0));
     filter.allow(SCMP_SYS(prlimit64), equals(0, 0), equals(2, 0)); // reads limits
     for (const std::uint64_t what : kPrctls)
