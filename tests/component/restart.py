@@ -193,6 +193,8 @@ class Jobs(RestartTest):
         fill_memory(service, 2)
         for name, how in ENDS.items():
             path = self.path(name)
+            with open(path, "wb"):
+                pass  # a file that is there is written in place
             Settings(2, parameters={"max-bandwidth": 16 * MIB}).apply(service.qmp)
             service.qmp.call("migrate", {"uri": file_uri(path)})
             wait_until(lambda: service.qmp.call("query-migrate").get("ram", {})
