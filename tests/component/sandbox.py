@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 from mfdtest import env, runner
-from mfdtest.migrate import Settings, add_fd, load, save
+from mfdtest.migrate import Settings, add_fd, allow_next_save, load, save
 from mfdtest.process import multifdd
 from mfdtest.qmp import QmpError
 
@@ -27,7 +27,7 @@ class Inside(runner.TestCase):
         """The exit status if a signal ended it, else what it printed: "done" or an errno."""
         run = self.run_probe(what, argument, "-sandbox", "strict", *options)
         if run.returncode == 0:
-            said = run.stdout.splitlines()[-1]  # the log comes before it
+            said = run.stdout.strip()
             return said if said == "done" else errno.errorcode[int(said)]
         self.assertLess(run.returncode, 0, run.stderr)
         return run.returncode
@@ -60,8 +60,8 @@ class Inside(runner.TestCase):
 
     def test_a_kernel_without_landlock_is_named_and_strict_does_not_start(self):
         run = self.run_probe("lack-landlock", "", "-sandbox", "on")
-        self.assertIn("this system lacks Landlock", run.stdout)
-        self.assertEqual(run.stdout.splitlines()[-1], "done")
+        self.assertIn("this system lacks Landlock", run.stderr)
+        self.assertEqual(run.stdout, "done\n")
         run = self.run_probe("lack-landlock", "", "-sandbox", "strict")
         self.assertEqual(run.returncode, 1)
         self.assertIn("--sandbox strict: this system lacks Landlock", run.stderr)
@@ -170,6 +170,7 @@ class Serving(runner.TestCase):
         self.assertEqual(block.sha256(), digest)
 
     def test_a_guest_that_writes_is_saved_by_name_into_an_allowed_directory_only(self):
+        env.need_direct_io(self.scratch)
         with multifdd([], paused=False, extra=[
                 "-allow-dir", self.scratch, "-sandbox", "strict",
                 "-object", "memory-backend-ram,id=ram,size=16M",
@@ -180,6 +181,10 @@ class Serving(runner.TestCase):
             self.assertIn("--allow-dir", refused.exception.desc)
             info = save(qmp, "file:" + self.path("saved"), Settings(channels=2))
             self.assertGreaterEqual(info["ram"]["dirty-sync-count"], 2)
+            # A new file has no name until it is complete, and is opened a second time for this.
+            allow_next_save(qmp)
+            save(qmp, "file:" + self.path("direct"), Settings(channels=2, direct_io=True))
+            self.assertTrue(os.path.exists(self.path("direct")))
             qmp.call("object-add", {"qom-type": "memory-backend-shm", "id": "shm", "size": 1 << 20})
 
     def test_files_of_others_are_closed_to_root_and_the_error_says_why(self):

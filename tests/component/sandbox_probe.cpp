@@ -5,6 +5,10 @@
 //
 // Prints "done" or the errno's number. A system call that the filter forbids ends the process.
 #include "daemon/daemon.hpp"
+#include "daemon/options.hpp"
+#include "daemon/service/log.hpp"
+#include "daemon/service/service_manager.hpp"
+#include "daemon/state/state_keeper.hpp"
 
 #include <array>
 #include <cerrno>
@@ -16,6 +20,8 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -129,23 +135,20 @@ const std::map<std::string_view, Attempt> kAttempts{
     {"abort", [](const std::string&) -> int { std::abort(); }},
 };
 
-int run(const std::string& attempt, const std::string& argument, int argc, char** argv) {
-    auto parsed = mfd::parse_options(argc, argv);
-    if (!parsed.options) {
-        std::fputs(parsed.text.c_str(), stderr);
-        return EXIT_FAILURE;
-    }
-    if (attempt == "lack-landlock" && !hide_landlock())
-        return EXIT_FAILURE;
-    mfd::Daemon daemon(std::move(*parsed.options));
-    if (const auto started = daemon.start(); !started.has_value()) {
-        std::fprintf(stderr, "%s\n", started.error().what.c_str());
-        return EXIT_FAILURE;
-    }
+mfd::Result<int> run(const std::string& attempt, const std::string& argument,
+                     mfd::Options options) {
+    std::vector<mfd::PassedDescriptor> passed;
+    MFD_TRY(auto log, mfd::Log::set_up({.file = options.log_file,
+                                        .level = options.log_level,
+                                        .env_file = options.env_file,
+                                        .guest = options.name}));
+    MFD_TRY(auto keeper, mfd::StateKeeper::open(passed, options));
+    const auto manager = mfd::ServiceManager::from_environment();
+    mfd::Daemon daemon(std::move(options), log, manager, std::move(keeper));
+    MFD_CHECK(daemon.start());
     int error = 0;
     std::thread([&] { error = kAttempts.at(attempt)(argument); }).join();
-    std::puts(error == 0 ? "done" : std::to_string(error).c_str());
-    return EXIT_SUCCESS;
+    return error;
 }
 
 } // namespace
@@ -158,5 +161,18 @@ int main(int argc, char** argv) {
     const std::string attempt = argv[1];
     const std::string argument = argv[2];
     argv[2] = argv[0];
-    return run(attempt, argument, argc - 2, argv + 2);
+    auto parsed = mfd::parse_options(argc - 2, argv + 2);
+    if (!parsed.options) {
+        std::fputs(parsed.text.c_str(), stderr);
+        return EXIT_FAILURE;
+    }
+    if (attempt == "lack-landlock" && !hide_landlock())
+        return EXIT_FAILURE;
+    const auto error = run(attempt, argument, std::move(*parsed.options));
+    if (!error.has_value()) {
+        std::fprintf(stderr, "%s\n", error.error().what.c_str());
+        return EXIT_FAILURE;
+    }
+    std::puts(*error == 0 ? "done" : std::to_string(*error).c_str());
+    return EXIT_SUCCESS;
 }
