@@ -5,6 +5,7 @@
 #include "daemon/migration_report.hpp"
 #include "daemon/migration_state.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
