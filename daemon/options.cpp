@@ -5,6 +5,7 @@
 #include "daemon/service/log.hpp"
 #include "daemon/size_text.hpp"
 #include "daemon/version.hpp"
+#include "qmp/cli_docs.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -256,7 +257,7 @@ void declare(CLI::App& app, Options& options, RawOptions& raw) {
     app.add_option("--name", raw.name, "the guest's name");
     app.add_option("--uuid", raw.uuid, "the guest's UUID");
     app.add_option("--incoming", options.incoming,
-                   "defer: wait for migrate-incoming; or the URI to load");
+                   "URI|defer: load from there, or wait for migrate-incoming");
     app.add_flag("--incoming-create-blocks", options.create_blocks,
                  "make the RAM blocks that the loaded file lists");
     app.add_flag("-S", options.start_paused, "start paused");
@@ -268,7 +269,7 @@ void declare(CLI::App& app, Options& options, RawOptions& raw) {
     app.add_option("--pidfile", options.pid_file, "write the process id there");
     app.add_option("-D", options.log_file,
                    "log to this file; else to the journal if stderr leads there, or to stderr");
-    app.add_option("--log-level", options.log_level, "trace, debug, info, warning, error")
+    app.add_option("--log-level", options.log_level, "how much is logged")
         ->check(CLI::IsMember(std::vector<std::string>(kLogLevels.begin(), kLogLevels.end())));
     app.add_option("--env-file", options.env_file,
                    "take the log level from the line MULTIFDD_LOG_LEVEL=LEVEL of this file: at the "
@@ -371,6 +372,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     RawOptions raw;
     declare(app, options, raw);
     app.footer(kFooter);
+    cli::declare_print_options(app, kVersionText);
     ParsedOptions parsed;
     try {
         app.parse(normalise(argc, argv));

@@ -1,6 +1,7 @@
 #include "qmp/ctl/command.hpp"
 
 #include <cstdio>
+#include <cstdlib>
 
 namespace mfd::ctl {
 
@@ -21,11 +22,37 @@ Exit fail(std::string_view command, const Error& error, Exit status) {
     return status;
 }
 
-Result<Client> connect(const Invocation& invocation) {
-    if (invocation.socket.empty())
+namespace {
+
+// Where the sockets of the service's instances are (systemd/multifdd@.socket).
+constexpr std::string_view kServiceFolder = "/run/multifdd/";
+
+Result<std::string> socket_of(const Invocation& invocation) {
+    if (invocation.guest.empty()) {
+        if (!invocation.socket.empty())
+            return invocation.socket;
+        return Error{
+            Errc::BadArgument,
+            "which server? Give its socket with -s PATH or in MULTIFD_SOCKET, or the guest "
+            "of a service with -g NAME",
+            0};
+    }
+    // One that only the environment names gives way.
+    const char* const inherited = std::getenv("MULTIFD_SOCKET"); // NOLINT(concurrency-mt-unsafe)
+    if (!invocation.socket.empty() && (inherited == nullptr || invocation.socket != inherited))
+        return Error{Errc::BadArgument, "-s and -g name two servers; leave out one of them", 0};
+    if (invocation.guest.find('/') != std::string::npos)
         return Error{Errc::BadArgument,
-                     "which server? Give its socket with -s PATH or in MULTIFD_SOCKET", 0};
-    return Client::connect(invocation.socket);
+                     "'" + invocation.guest + "' is no name of a guest; a socket is given with -s",
+                     0};
+    return std::string(kServiceFolder) + invocation.guest + ".qmp";
+}
+
+} // namespace
+
+Result<Client> connect(const Invocation& invocation) {
+    MFD_TRY(const auto path, socket_of(invocation));
+    return Client::connect(path);
 }
 
 } // namespace mfd::ctl

@@ -29,6 +29,7 @@ enum class Exit : int {
 
 struct Invocation {
     std::string socket;        // -s, or MULTIFD_SOCKET
+    std::string guest;         // -g: the service instance, in place of a socket
     std::function<Exit()> run; // set by the subcommand that was named
 };
 

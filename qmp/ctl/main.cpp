@@ -1,4 +1,5 @@
 // multifdctl: save, restore and look at guest RAM through a server's QMP socket.
+#include "qmp/cli_docs.hpp"
 #include "qmp/ctl/command.hpp"
 
 #include <csignal>
@@ -19,11 +20,14 @@ Exit run(int argc, char** argv) {
     Invocation invocation;
     app.add_option("-s,--socket", invocation.socket, "The server's QMP socket")
         ->envname("MULTIFD_SOCKET");
+    app.add_option("-g,--guest", invocation.guest,
+                   "NAME: the guest of a service, in place of -s /run/multifdd/NAME.qmp");
+    mfd::cli::declare_print_options(app, MFD_VERSION);
     app.require_subcommand(1);
     app.fallthrough(); // -s may stand behind the subcommand, too
     app.footer("Examples:\n"
                "  multifdctl -s /run/vm.qmp save /var/lib/vm/ram.mig --channels 4\n"
-               "  multifdctl -s /run/vm.qmp restore /var/lib/vm/ram.mig\n"
+               "  multifdctl -g demo restore /var/lib/vm/ram.mig\n"
                "  MULTIFD_SOCKET=/run/vm.qmp multifdctl status\n\n"
                "Exit status: 0 done, 1 failed, 2 wrong options or server not reached, 130 "
                "interrupted.");
