@@ -27,7 +27,17 @@ class Lost(Exception):
 
 class Qmp:
     def __init__(self, path, alive=lambda: True):
-        self.sock = _connect(path, alive)
+        self._negotiate(_connect(path, alive))
+
+    @classmethod
+    def over(cls, sock):
+        """A client on a socket that is connected."""
+        self = cls.__new__(cls)
+        self._negotiate(sock)
+        return self
+
+    def _negotiate(self, sock):
+        self.sock = sock
         self.buffer = b""
         self.replies = []
         self.events = []
