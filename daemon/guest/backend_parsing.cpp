@@ -179,7 +179,7 @@ std::vector<QomProperty> backend_qom_properties(const BackendProperties& p) {
 nlohmann::json backend_arguments(const BackendProperties& p) {
     nlohmann::json arguments = {{"qom-type", backend_type_name(p.type)}, {"id", p.id}};
     for (QomProperty& property : backend_qom_properties(p))
-        if (property.name != "type" && property.value != "")
+        if (property.name != "type" && property.value != nlohmann::json(std::string()))
             arguments[property.name] = std::move(property.value);
     // What was not given is not shown as it was: these defaults are no values to ask for.
     if (p.hugetlb_size == 0)

@@ -23,7 +23,6 @@
 #include <unistd.h>
 
 using mfd::DescriptorRole;
-using mfd::Errc;
 using mfd::FdRef;
 using mfd::FdStore;
 using mfd::PassedDescriptor;
@@ -263,7 +262,7 @@ TEST_CASE("a newest state that cannot be read is refused, older ones notwithstan
     const UniqueFd memory = make_memory();
     REQUIRE(keep(*open(manager), {memory.ref()}).has_value());
     const std::vector<char> whole = bytes_of(manager.held.back().fd.ref());
-    const auto with = [&](std::vector<char> bytes) {
+    const auto with = [&](const std::vector<char>& bytes) {
         manager.held.push_back({"state-3", sealed(bytes)});
         return refusal(manager);
     };
@@ -271,7 +270,7 @@ TEST_CASE("a newest state that cannot be read is refused, older ones notwithstan
         for (std::size_t at = 0; at < whole.size(); ++at) {
             auto bytes = whole;
             bytes[at] = static_cast<char>(bytes[at] ^ 0x40);
-            CHECK(with(std::move(bytes)) != "accepted");
+            CHECK(with(bytes) != "accepted");
             manager.held.pop_back();
         }
     }
@@ -285,8 +284,7 @@ TEST_CASE("a newest state that cannot be read is refused, older ones notwithstan
     SECTION("a later version is named") {
         auto bytes = whole;
         bytes[8] = 2;
-        CHECK(with(std::move(bytes)) ==
-              "state-3: its version is 2, and this multifdd reads version 1");
+        CHECK(with(bytes) == "state-3: its version is 2, and this multifdd reads version 1");
     }
     SECTION("what can still be written is no state") {
         manager.held.push_back({"state-3", make_memory()});
