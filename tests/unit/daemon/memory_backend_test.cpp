@@ -15,8 +15,8 @@
 using mfd::ByteExtent;
 using mfd::MemoryBackend;
 using mfd::MemoryKind;
-using mfd::test::all_zero;
 using mfd::Result;
+using mfd::test::all_zero;
 using mfd::test::backend;
 using mfd::test::extents;
 using mfd::test::file_bytes;
