@@ -295,9 +295,8 @@ class InTheJournal(ServiceTest):
         self.start(*GUEST, "-D", self.path("log"), journal=True)
         self.service.connect().call("quit")
         self.assertEqual(self.service.wait(), 0)
-        self.service.journal.socket.setblocking(False)
-        with self.assertRaises(BlockingIOError):
-            self.service.journal.socket.recv(1)
+        self.service.journal.send(b"MESSAGE=the first\n")
+        self.assertEqual(self.service.journal.message("")["MESSAGE"], "the first")
 
     def test_a_start_that_fails_is_an_error_of_the_stream(self):
         self.start("-object", "no-such-type,id=x", journal=True, ready=False)

@@ -2,12 +2,14 @@
 
 import json
 import os
+import queue
 import re
 import shutil
 import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 from . import env, process
@@ -40,25 +42,39 @@ _OWN_RUN = """mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal &&
 
 
 class Inbox:
-    """A datagram socket at a path, whose messages are awaited in order."""
+    """A datagram socket at a path, whose messages are awaited in order. They are taken at once: few
+    fit into the kernel's queue, and who finds it full waits."""
 
     def __init__(self, path):
         self.path = path
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(path)
         self.seen = []
+        self.taken = queue.SimpleQueue()
+        self.reader = threading.Thread(target=self._take, daemon=True)
+        self.reader.start()
+
+    def _take(self):
+        while data := self.socket.recv(1 << 16):
+            self.taken.put(data)
+
+    def send(self, data):
+        """Puts a message of our own behind all that have arrived; an empty one ends the reading."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(data, self.path)
 
     def close(self):
+        self.send(b"")
+        self.reader.join()
         self.socket.close()
 
     def next(self, accept, what):
         """The next message for which ACCEPT is true; those before it are dropped."""
         end = time.monotonic() + env.DEADLINE_S
         while True:
-            self.socket.settimeout(max(0.001, end - time.monotonic()))
             try:
-                message = self.parse(self.socket.recv(1 << 16))
-            except socket.timeout:
+                message = self.parse(self.taken.get(timeout=max(0.001, end - time.monotonic())))
+            except queue.Empty:
                 raise Lost("waited in vain for %s; seen: %s" % (what, self.seen)) from None
             self.seen.append(message)
             if accept(message):
