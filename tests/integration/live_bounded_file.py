@@ -77,6 +77,8 @@ class BoundedFile(runner.TestCase):
             guest = live.Guest(program)
             guest.qmp.call("cont")
             guest.wait_written(1)
+            with open(self.target, "wb"):
+                pass  # a file that is there can be looked at while it is written
             guest.start_save(file_uri(self.target), settings)
             for number in range(1, PASSES + 1):
                 next_pass(guest.qmp, number)
