@@ -106,6 +106,10 @@ Fragment encode_part(FileOffset at) {
     return {at, out.take_all()};
 }
 
+std::uint64_t vmdescription_bytes(std::string_view text) {
+    return text.empty() ? 0 : 1 + sizeof(std::uint32_t) + text.size();
+}
+
 Result<Fragment> encode_tail(FileOffset at, const Tail& tail) {
     if (tail.vmdescription.size() > std::numeric_limits<std::uint32_t>::max())
         return Error{Errc::BadArgument, "vmdescription is too long for its length field", EINVAL};

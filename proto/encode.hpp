@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mfd {
@@ -49,6 +50,9 @@ Result<Fragment> encode_devices(FileOffset at, std::span<const DeviceSection> de
 
 // A PART section. It carries nothing (wire::kPartBytes bytes).
 Fragment encode_part(FileOffset at);
+
+// Bytes of the section that encode_tail() writes for this text.
+std::uint64_t vmdescription_bytes(std::string_view text);
 
 // COMMAND if wanted, END, devices, end mark, vmdescription.
 Result<Fragment> encode_tail(FileOffset at, const Tail& tail);

@@ -67,4 +67,36 @@ struct MappedRamHeader {
 };
 static_assert(sizeof(MappedRamHeader) == 28 && alignof(MappedRamHeader) == 1);
 
+// The head of a trailer: TrailerHead, a TrailerBlock for each block, u64 checksum of all that. The
+// start and the checksum stand so in every version.
+inline constexpr std::uint64_t kTrailerMagic = 0x6d66642d73756d73; // "mfd-sums"
+inline constexpr std::uint32_t kTrailerVersion = 1;
+
+struct TrailerStart {
+    Big<std::uint64_t> magic;
+    Big<std::uint32_t> version;
+    Big<std::uint32_t> head_bytes; // with its checksum
+};
+
+struct TrailerHead {
+    TrailerStart start;
+    Big<std::uint64_t> trailer_bytes; // head and tables
+    Big<std::uint64_t> id;
+    Big<std::uint64_t> stream_offset;
+    Big<std::uint64_t> stream_end;
+    Big<std::uint64_t> configuration_checksum;
+    Big<std::uint64_t> sections_checksum;
+    Big<std::uint64_t> vmdescription_checksum;
+    Big<std::uint64_t> blocks;
+};
+static_assert(sizeof(TrailerHead) == 80 && alignof(TrailerHead) == 1);
+
+struct TrailerBlock {
+    Big<std::uint64_t> pages;
+    Big<std::uint64_t> table_offset; // in the file
+    Big<std::uint64_t> entry_checksum;
+    Big<std::uint64_t> bitmap_checksum;
+};
+static_assert(sizeof(TrailerBlock) == 32 && alignof(TrailerBlock) == 1);
+
 } // namespace mfd::wire
