@@ -167,11 +167,16 @@ Result<void> MigrationFile::find_stream(std::uint64_t offset) {
     return {};
 }
 
-Result<void> MigrationFile::reserve(std::uint64_t end) {
+Result<void> MigrationFile::extend(std::uint64_t end) {
     if (::ftruncate(buffered_.get(), static_cast<off_t>(end)) != 0)
         return make_sys_error("give migration file '" + name_ + "' its length of 0x" +
                                   hex_text(end) + " bytes",
                               errno);
+    return {};
+}
+
+Result<void> MigrationFile::reserve(std::uint64_t end) {
+    MFD_CHECK(extend(end));
     if (!has_old_stream_)
         return {};
     // Its magic number and, where the new stream is as long, its end mark are gone; after the sync
@@ -238,8 +243,6 @@ Result<std::uint64_t> MigrationFile::size_bytes() const {
 }
 
 Result<void> MigrationFile::write_back(const std::stop_token& stop) const {
-    if (direct_.valid())
-        return {}; // what goes through the other descriptor is a few kilobytes
     MFD_TRY(const std::uint64_t end, size_bytes());
     for (std::uint64_t at = stream_offset_; at < end; at += kWriteBackStep) {
         if (stop.stop_requested())

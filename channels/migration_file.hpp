@@ -71,6 +71,8 @@ public:
     // Takes the disk space for all up to `end` that the file does not have yet. Where the file
     // system cannot reserve it, it is at least asked whether there is enough.
     Result<void> preallocate(std::uint64_t end);
+    // For a save: what stands last may be a hole, which no write gives the file its length for.
+    Result<void> extend(std::uint64_t end);
 
     Result<void> write_meta(std::span<const std::byte> data, std::uint64_t offset);
     Result<void> read_meta(std::span<std::byte> data, std::uint64_t offset) const;
@@ -83,8 +85,9 @@ public:
     [[nodiscard]] FdRef direct_fd() const { return direct_; } // not valid() without direct I/O
     [[nodiscard]] const DirectAlignment& alignment() const { return alignment_; }
 
-    // Brings what the page cache holds of the file to the device, in steps between which `stop` is
-    // looked at, so that sync() has little left to wait for. May run beside writes.
+    // Brings what the page cache holds of the file to the device (without direct I/O all, with it
+    // the metadata), in steps between which `stop` is looked at, so that sync() has little left to
+    // wait for. May run beside writes.
     Result<void> write_back(const std::stop_token& stop) const;
     // The end of a save: gives a new file its name and closes. With Durable the data, and the entry
     // of a new file in its folder, are on stable storage by then.

@@ -1,5 +1,6 @@
 #include "channels/page_loader.hpp"
 
+#include "channels/checksum_reader.hpp"
 #include "channels/chunk_cursor.hpp"
 #include "channels/run_builder.hpp"
 #include "channels/transfer_window.hpp"
@@ -63,9 +64,12 @@ class PageLoader::LoadWorker final : public Worker {
 public:
     LoadWorker(State& state, unsigned index, std::unique_ptr<IoEngine> engine)
         : state_(state), node_(state.numa.node_of_worker(index)),
-          counters_(state.counters.channel(index)),
+          counters_(state.counters.channel(index)), checksums_(state.file),
           scratch_(new (std::align_val_t{kScratchBytes}) std::byte[kScratchBytes]),
-          window_(std::move(engine), counters_, state.options.limiter),
+          window_(std::move(engine), counters_, state.options.limiter,
+                  [this](const TransferBlock& block, std::span<const iovec> parts) {
+                      return check_pages(state_.blocks[block.index], parts);
+                  }),
           runs_(window_, TransferOp::Read, limits()) {}
 
     Result<void> run_pass(const std::stop_token& stop) override {
@@ -89,15 +93,16 @@ private:
         while (const auto chunk = state_.cursor.next(node_)) {
             if (stop.stop_requested())
                 return Error{Errc::Cancelled, "stopped on request"};
-            MFD_CHECK(load_chunk(state_.blocks[chunk->block], chunk->pages, stop));
+            MFD_CHECK(load_chunk(chunk->block, chunk->pages, stop));
         }
         return {};
     }
 
     // Reads are started run by run; the clear pages between are dealt with while those are in
     // flight. They are other pages, so neither has to wait.
-    Result<void> load_chunk(const LoadBlock& block, PageRun pages, const std::stop_token& stop) {
-        runs_.set_target({{&block.name, block.pages_offset}, block.base});
+    Result<void> load_chunk(std::size_t index, PageRun pages, const std::stop_token& stop) {
+        const LoadBlock& block = state_.blocks[index];
+        runs_.set_target({{&block.name, block.pages_offset, index}, block.base});
         for (std::uint64_t at = pages.first; at < pages.end();) {
             const auto run = block.present->next_set_run(at, pages.end());
             const PageRun gap{at, (run ? run->first : pages.end()) - at};
@@ -134,9 +139,28 @@ private:
         return {};
     }
 
+    // Of what a transfer read: the pages that are the block's memory; the others were dropped.
+    Result<void> check_pages(const LoadBlock& block, std::span<const iovec> parts) {
+        if (!block.checksums_offset)
+            return {};
+        const ChecksumReader::Block checked{block.name, block.base, block.present->pages(),
+                                            block.pages_offset, *block.checksums_offset};
+        const auto base = reinterpret_cast<std::uintptr_t>(block.base);
+        for (const iovec& part : parts) {
+            const auto begin = reinterpret_cast<std::uintptr_t>(part.iov_base);
+            const auto first = std::max(begin, base);
+            const auto last = std::min(begin + part.iov_len, base + block.length_bytes);
+            if (first < last)
+                MFD_CHECK(checksums_.check(
+                    checked, {(first - base) / kPageSize, (last - first) / kPageSize}));
+        }
+        return {};
+    }
+
     State& state_;
     const std::size_t node_;
     ChannelCounters& counters_;
+    ChecksumReader checksums_;
     const std::unique_ptr<std::byte[], FreeScratch> scratch_; // outlives the window's transfers
     TransferWindow window_;
     RunBuilder runs_;

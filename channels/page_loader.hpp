@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -35,6 +36,9 @@ struct LoadBlock {
     // Makes a run of pages zero, called on the workers, several at a time for disjoint runs (punch
     // a hole, say). Without it pages are tested and those that are not zero overwritten.
     std::function<Result<void>(PageRun)> zero{};
+    // Where in the file the checksums of the pages stand, page by page; a page that does not match
+    // its own ends the load. Nothing: they are not looked at.
+    std::optional<std::uint64_t> checksums_offset{};
 };
 
 struct LoadOptions {

@@ -4,6 +4,7 @@
 #include "channels/run_builder.hpp"
 #include "channels/transfer_window.hpp"
 #include "channels/zero_page.hpp"
+#include "proto/checksum.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -132,12 +133,15 @@ private:
         });
     }
 
+    // How far to look at once: no further than a transfer, so that it starts as soon as it is
+    // complete.
+    [[nodiscard]] std::uint64_t step_pages() const {
+        return std::max<std::uint64_t>(state_.options.transfer_bytes / kPageSize, 1);
+    }
+
     Result<void> save_scanned(const SaveBlock& block, PageRun pages, const std::stop_token& stop) {
-        const std::uint64_t step =
-            std::max<std::uint64_t>(state_.options.transfer_bytes / kPageSize, 1);
         for (std::uint64_t at = pages.first; at < pages.end();) {
-            // No further at once than a transfer, so that it starts as soon as it is complete.
-            const std::uint64_t count = std::min(pages.end() - at, step);
+            const std::uint64_t count = std::min(pages.end() - at, step_pages());
             const std::byte* memory = block.base + at * kPageSize;
             const std::uint64_t zero = count_zero_pages(memory, count);
             if (zero != 0)
@@ -156,7 +160,21 @@ private:
                        const std::stop_token& stop) {
         block.present->set_range(run);
         bump(counters_.normal_pages, run.count);
-        return runs_.add(run, source, stop);
+        if (block.checksums == nullptr)
+            return runs_.add(run, source, stop);
+        // A page that is written to after this is dirty, and gets another checksum in the next
+        // pass. Clean pages that go along keep theirs: what is in them that it does not know of
+        // comes then, too.
+        for (std::uint64_t at = run.first; at < run.end(); at += step_pages()) {
+            const PageRun part{at, std::min(run.end() - at, step_pages())};
+            if (source == PageSource::Guest)
+                page_checksums(block.base + part.first * kPageSize, part.count,
+                               block.checksums + part.first);
+            else
+                std::fill_n(block.checksums + part.first, part.count, zero_page_checksum());
+            MFD_CHECK(runs_.add(part, source, stop));
+        }
+        return {};
     }
 
     Result<void> leave_out(const SaveBlock& block, PageRun run, PageSource source,

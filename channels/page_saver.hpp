@@ -1,6 +1,7 @@
 // Writes the pages of RAM blocks into their slots: N workers, each with several large writes in
-// flight, without copying a page. Zero pages are left out and their bits cleared; where an earlier
-// pass stored one, its slot's blocks are given back to the file system.
+// flight, without copying a page. Their checksums are computed on the way. Zero pages are left out
+// and their bits cleared; where an earlier pass stored one, its slot's blocks are given back to the
+// file system.
 //
 // Made and called by the job thread. Pages may change while they are read (a live save): whoever
 // tracks dirty pages says so, and the next pass writes them again. A pass ends with a drain, so two
@@ -41,6 +42,8 @@ struct SaveBlock {
     // never touched. Nothing: all may.
     std::optional<std::vector<PageRun>> data{};
     const PageBitmap* dirty = nullptr; // pages of this pass; nullptr: all
+    // Where the checksum of every page stored goes, indexed by page; nullptr: none is wanted.
+    std::uint32_t* checksums = nullptr;
 };
 
 struct SaveOptions {

@@ -8,9 +8,9 @@
 namespace mfd {
 
 TransferWindow::TransferWindow(std::unique_ptr<IoEngine> engine, ChannelCounters& counters,
-                               RateLimiter* limiter)
-    : counters_(counters), limiter_(limiter), slots_(engine->depth() + 1),
-      engine_(std::move(engine)) {
+                               RateLimiter* limiter, Inspect inspect)
+    : counters_(counters), limiter_(limiter), inspect_(std::move(inspect)),
+      slots_(engine->depth() + 1), engine_(std::move(engine)) {
     for (std::size_t slot = slots_.size(); slot > 1; --slot)
         free_.push_back(slot - 1);
 }
@@ -63,8 +63,13 @@ void TransferWindow::reap_one() {
     bump(counters_.transfers, 1);
     bump(counters_.bytes, reaped->bytes);
     free_.push_back(reaped->tag);
-    if (reaped->sys != 0 && !failure_)
+    if (failure_)
+        return;
+    if (reaped->sys != 0)
         failure_ = describe(slot, *reaped);
+    else if (inspect_)
+        if (auto sound = inspect_(slot.block, slot.parts); !sound.has_value())
+            failure_ = std::move(sound).error();
 }
 
 Error TransferWindow::describe(const Slot& slot, const Completion& done) const {

@@ -11,8 +11,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -25,13 +27,18 @@ namespace mfd {
 struct TransferBlock {
     const std::string* name = nullptr; // valid until the window's next drain
     std::uint64_t pages_offset = 0;    // of its page 0 in the file
+    std::size_t index = 0;             // among the blocks of the job
 };
 
 class TransferWindow {
 public:
+    // Called with the parts of each transfer that has succeeded, whose data are still in the
+    // processor's cache if they were copied. Its error is the transfer's.
+    using Inspect = std::function<Result<void>(const TransferBlock&, std::span<const iovec>)>;
+
     // `limiter` may be null; it and `counters` outlive the window.
     TransferWindow(std::unique_ptr<IoEngine> engine, ChannelCounters& counters,
-                   RateLimiter* limiter);
+                   RateLimiter* limiter, Inspect inspect = {});
     // Waits for what is in flight: its memory belongs to the kernel until then.
     ~TransferWindow() = default;
 
@@ -66,6 +73,7 @@ private:
 
     ChannelCounters& counters_;
     RateLimiter* limiter_;
+    Inspect inspect_;
     std::vector<Slot> slots_; // one more than can be in flight
     std::vector<std::size_t> free_;
     std::size_t next_ = 0;
