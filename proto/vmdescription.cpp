@@ -232,6 +232,11 @@ private:
 } // namespace
 
 Result<Vmdescription> parse_vmdescription(std::string_view text) {
+    // The parser takes one for the end of the text, and would not look at what follows.
+    if (const auto zero = text.find('\0'); zero != std::string_view::npos)
+        return Error{Errc::BadFormat,
+                     "vmdescription is not JSON (byte " + std::to_string(zero) + " is zero)",
+                     EINVAL};
     Reader reader;
     if (!Json::sax_parse(text.begin(), text.end(), &reader)) {
         const std::string why = reader.fault.empty() ? "is not JSON" : reader.fault;

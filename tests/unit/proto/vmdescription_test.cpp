@@ -95,6 +95,12 @@ TEST_CASE("lengths that are no natural numbers, or do not fit, are refused", "[v
     CHECK(refused_device(R"("instance_id": 4294967296)").find("usable name") != std::string::npos);
 }
 
+TEST_CASE("a zero byte is no end of the text", "[vmdescription]") {
+    using namespace std::string_literals;
+    CHECK(refusal("{}\0"s) == "vmdescription is not JSON (byte 2 is zero)");
+    CHECK(refusal("{\"devices\": []}\0\0rest"s) == "vmdescription is not JSON (byte 15 is zero)");
+}
+
 TEST_CASE("nesting is bounded", "[vmdescription]") {
     const auto nested = [](std::size_t depth) {
         return "{\"a\":" + std::string(depth, '[') + std::string(depth, ']') + "}";
