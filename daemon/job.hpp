@@ -60,6 +60,7 @@ struct JobProgress {
     std::atomic<std::uint64_t> bandwidth{0};          // bytes of pages per second, likewise
     std::atomic<std::uint64_t> expected_downtime_ms{0};
     std::atomic<std::uint64_t> looks_without_progress{0}; // not 0: the save does not converge
+    std::atomic<bool> verified{false}; // of a load: pages are compared with checksums
 
     // So many pages are to be looked at, beside those that were so far.
     void set_remaining(std::uint64_t pages) MFD_EXCLUDES(mu_) {

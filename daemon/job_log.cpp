@@ -48,7 +48,9 @@ void log_job(Log& log, MigrationStatus status, const JobReport& job) {
                   fields_of(job, kJobStartedId));
         break;
     case MigrationStatus::Completed:
-        log.event(level::info, operation + " completed: " + describe_end(job),
+        log.event(level::info,
+                  operation + " completed: " + describe_end(job) +
+                      (job.progress->verified ? ", checksums compared" : ""),
                   fields_of_end(job, kJobCompletedId));
         break;
     case MigrationStatus::Failed: {

@@ -129,8 +129,10 @@ Json JobReport::details() const {
           {"p99", total.percentile_us(99)},
           {"max", total.percentile_us(100)}}},
     };
-    if (kind == JobKind::Load)
+    if (kind == JobKind::Load) {
         details["ram"] = ram();
+        details["verified"] = progress->verified.load();
+    }
     return details;
 }
 

@@ -37,6 +37,7 @@ Result<SaveRequest> MigrationService::make_save_request(const MigrationAddress& 
     request.auto_converge = auto_converge();
     request.sync = parameters_.flag("x-sync", true);
     request.preallocate = parameters_.flag("x-preallocate", false);
+    request.checksums = parameters_.flag("x-checksum", true);
     request.downtime_limit_ms = &downtime_limit_ms_;
     request.switchover_bandwidth = parameters_.number("avail-switchover-bandwidth");
 
@@ -74,6 +75,10 @@ Result<RestoreRequest> MigrationService::make_restore_request(const MigrationAdd
         request.machine = settings_.machine.value_or("none");
     request.uuid = settings_.uuid;
     request.mapped_ram = capabilities_.has(Capability::MappedRam);
+    const auto verify = parameters_.text("x-verify", "auto");
+    request.verify = verify == "require" ? Verify::Require
+                     : verify == "off"   ? Verify::Off
+                                         : Verify::Auto;
     request.pages.channels = channel_count();
     request.pages.engine = engine_kind();
     return request;

@@ -55,6 +55,8 @@ const std::vector<ParameterInfo>& table() {
         {"x-reuse-blocks", Bool, nullptr, "A save into an existing file writes into the blocks the file has on the disk instead of freeing them first (default false)."},
         {"x-io-engine", String, nullptr, "auto, io_uring or pwritev (default auto)."},
         {"x-punch-hole", Bool, nullptr, "The file's blocks of pages that became zero in a later pass are freed, as far as a tenth of the pass's time allows (default true)."},
+        {"x-checksum", Bool, nullptr, "A save writes checksums of all pages and metadata behind the stream (default true)."},
+        {"x-verify", String, nullptr, "auto: a restore compares the checksums that the file has; require: it refuses a file without; off: it looks at none (default auto)."},
         {"x-stop-eventfd", String, nullptr, "/dev/fdset/N with an eventfd (O_RDWR): during a save a write to it is a command stop. Empty: none."},
     };
     return rows;
@@ -115,6 +117,11 @@ Result<void> Parameters::apply(const Json& changes, bool mapped_ram, bool zero_c
         return Error{Errc::BadArgument,
                      "Parameter 'x-io-engine' expects auto, io_uring or pwritev, not '" + engine +
                          "'"};
+
+    if (const auto verify = next.value("x-verify", "auto");
+        verify != "auto" && verify != "require" && verify != "off")
+        return Error{Errc::BadArgument,
+                     "Parameter 'x-verify' expects auto, require or off, not '" + verify + "'"};
 
     if (const auto path = next.value("x-stop-eventfd", std::string());
         !path.empty() && !path.starts_with("/dev/fdset/"))

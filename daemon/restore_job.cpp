@@ -2,6 +2,7 @@
 
 #include "proto/decode.hpp"
 #include "proto/device_state.hpp"
+#include "proto/trailer.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -68,11 +69,27 @@ Result<std::function<Result<void>(PageRun)>> zero_where_data(const MemoryBackend
     });
 }
 
+// The trailer whose checksums are to be looked at, all of those of metadata compared; nothing: none
+// are.
+Result<std::optional<Trailer>> check_trailer(ByteSource& source, const DecodedStream& stream,
+                                             Verify verify) {
+    if (verify == Verify::Off)
+        return std::nullopt;
+    MFD_TRY(auto trailer, find_trailer(source, stream));
+    if (trailer)
+        MFD_CHECK(check_metadata(source, stream, *trailer));
+    else if (verify == Verify::Require)
+        return invalid("x-verify is 'require', but the file has no checksums");
+    return std::optional(std::move(trailer));
+}
+
 // Pairs every block of the file with the guest's block of that name; both sides must be equal.
 Result<std::vector<LoadBlock>> match_blocks(const DecodedStream& stream,
+                                            const std::optional<Trailer>& trailer,
                                             const std::vector<MemoryBackend*>& backends) {
     std::vector<LoadBlock> matched;
-    for (const DecodedBlock& block : stream.blocks) {
+    for (std::size_t i = 0; i < stream.blocks.size(); ++i) {
+        const DecodedBlock& block = stream.blocks[i];
         MemoryBackend* backend = find_block(backends, block.layout.idstr);
         const std::string name = "'" + block.layout.idstr + "'";
         if (backend == nullptr)
@@ -91,6 +108,8 @@ Result<std::vector<LoadBlock>> match_blocks(const DecodedStream& stream,
         load.pages_offset = block.layout.pages_offset.value;
         load.present = &block.bitmap;
         MFD_TRY(load.zero, zero_where_data(*backend));
+        if (trailer)
+            load.checksums_offset = trailer->blocks[i].table.value;
         matched.push_back(std::move(load));
     }
     // QEMU leaves a block that the file does not list as it is: RAM of two guests, mixed.
@@ -137,8 +156,10 @@ Result<RestoreJob::Outcome> RestoreJob::run(const std::stop_token& stop) {
         uuid && request_.uuid && uuid != request_.uuid)
         return invalid("UUID received is " + uuid_text(*uuid) + " and local is " +
                        uuid_text(*request_.uuid));
+    MFD_TRY(const auto trailer, check_trailer(source, stream, request_.verify));
+    progress_.verified = trailer.has_value();
     MFD_TRY(const auto backends, host_.guest_blocks(block_specs(stream), stop));
-    MFD_TRY(const auto blocks, match_blocks(stream, backends));
+    MFD_TRY(const auto blocks, match_blocks(stream, trailer, backends));
 
     progress_.total_bytes = stream.total_ram;
     progress_.set_remaining(stream.total_ram / kPageSize);

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -17,11 +18,19 @@
 
 namespace mfd {
 
+// Are pages and metadata compared with the checksums in the file?
+enum class Verify : std::uint8_t {
+    Auto,    // if it has any
+    Require, // yes; a file without is refused
+    Off,     // no
+};
+
 struct RestoreRequest {
     FileTarget target;
     std::optional<std::string> machine;            // what the file must be for; nothing: any
     std::optional<std::array<std::byte, 16>> uuid; // must be the file's, if both have one
     bool mapped_ram = true; // the capability, which must be as it was at the save
+    Verify verify = Verify::Auto;
     LoadOptions pages;
 };
 

@@ -2,6 +2,7 @@
 
 #include "proto/device_state.hpp"
 #include "proto/encode.hpp"
+#include "proto/trailer_mark.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -66,7 +67,8 @@ Result<void> SaveJob::run(const std::stop_token& stop) {
     host_.active();
 
     MFD_CHECK(write_head(file, plan));
-    SavePasses passes(request_, plan, file, *saver, host_, progress_);
+    SavePasses passes(request_, plan, file, *saver, checksums_ ? &*checksums_ : nullptr, host_,
+                      progress_);
     auto saved_status = passes.run(stop);
     progress_.set_threads({});
     if (!saved_status.has_value())
@@ -86,11 +88,19 @@ Result<void> SaveJob::write(MigrationFile& file, const Fragment& fragment, const
 }
 
 Result<void> SaveJob::write_head(MigrationFile& file, const StreamPlan& plan) {
+    const std::vector<Fragment> head = encode_head(plan);
+    Fragment early{plan.head_end, {}};
+    if (request_.loaded && !request_.loaded->early_devices.empty()) {
+        MFD_TRY(early, encode_devices(early.at, request_.loaded->early_devices));
+    }
+    at_ = early.end();
+    if (request_.checksums)
+        MFD_CHECK(prepare_checksums(plan, head, early));
     const auto write_all = [&]() -> Result<void> {
         MFD_CHECK(file.reserve(plan.head_end.value));
         if (request_.preallocate)
-            MFD_CHECK(file.preallocate(plan.head_end.value));
-        for (const Fragment& fragment : encode_head(plan))
+            MFD_CHECK(file.preallocate(checksums_ ? checksums_->end().value : plan.head_end.value));
+        for (const Fragment& fragment : head)
             MFD_CHECK(write(file, fragment, "stream header", progress_.running_meta_bytes));
         return {};
     };
@@ -98,13 +108,42 @@ Result<void> SaveJob::write_head(MigrationFile& file, const StreamPlan& plan) {
     if (auto written = write_all(); !written.has_value())
         return with_context("ram_save_setup failed: Input/output error",
                             std::move(written).error());
-    at_ = plan.head_end;
-    if (request_.loaded && !request_.loaded->early_devices.empty()) {
-        MFD_TRY(const Fragment early, encode_devices(at_, request_.loaded->early_devices));
-        MFD_CHECK(write(file, early, "early device sections", progress_.running_meta_bytes));
-        at_ = early.end();
-    }
+    if (early.bytes.empty())
+        return {};
+    return write(file, early, "early device sections", progress_.running_meta_bytes);
+}
+
+// The trailer's place is known before the first page: what closes the stream is as long whatever
+// the run state.
+Result<void> SaveJob::prepare_checksums(const StreamPlan& plan, const std::vector<Fragment>& head,
+                                        const Fragment& early) {
+    trailer_id_ = SaveChecksums::draw_id();
+    MFD_TRY(const Tail tail, make_tail(plan, RunStatus::Running));
+    MFD_TRY(const Fragment end, encode_tail(encode_part(at_).end(), tail));
+    MFD_TRY(checksums_, SaveChecksums::make(plan, end.end(), *trailer_id_));
+    checksums_->add_head(plan, head);
+    checksums_->add_sections(early.bytes);
     return {};
+}
+
+Result<Tail> SaveJob::make_tail(const StreamPlan& plan, RunStatus saved_status) const {
+    Tail tail;
+    const auto run_state = name_of(saved_status);
+    if (request_.loaded) {
+        tail.switchover_start = request_.loaded->switchover_start;
+        tail.devices = request_.loaded->devices;
+        tail.vmdescription = without_trailer_id(request_.loaded->vmdescription);
+        if (run_state_of(tail.devices))
+            MFD_CHECK(replace_run_state(tail.devices, run_state));
+    } else {
+        tail.switchover_start = machine_sends_switchover_start(plan.configuration.machine);
+        MFD_TRY(DeviceSection state, make_globalstate(kGlobalstateSectionId, run_state));
+        tail.devices.push_back(std::move(state));
+        tail.vmdescription = make_vmdescription(plan.configuration);
+    }
+    if (trailer_id_)
+        tail.vmdescription = with_trailer_id(tail.vmdescription, *trailer_id_);
+    return tail;
 }
 
 Result<void> SaveJob::write_tail(MigrationFile& file, const StreamPlan& plan,
@@ -120,22 +159,17 @@ Result<void> SaveJob::write_tail(MigrationFile& file, const StreamPlan& plan,
                                 std::move(written).error());
         counter += plan.blocks[i].bitmap_size();
     }
-
-    Tail tail;
-    const auto run_state = name_of(saved_status);
-    if (request_.loaded) {
-        tail.switchover_start = request_.loaded->switchover_start;
-        tail.devices = request_.loaded->devices;
-        tail.vmdescription = request_.loaded->vmdescription;
-        if (run_state_of(tail.devices))
-            MFD_CHECK(replace_run_state(tail.devices, run_state));
-    } else {
-        tail.switchover_start = machine_sends_switchover_start(plan.configuration.machine);
-        MFD_TRY(DeviceSection state, make_globalstate(kGlobalstateSectionId, run_state));
-        tail.devices.push_back(std::move(state));
-        tail.vmdescription = make_vmdescription(plan.configuration);
-    }
+    MFD_TRY(const Tail tail, make_tail(plan, saved_status));
     MFD_TRY(const Fragment end, encode_tail(part.end(), tail));
+    if (checksums_) {
+        for (std::size_t i = 0; i < plan.blocks.size(); ++i)
+            checksums_->add_bitmap(i, passes.present(i));
+        checksums_->add_sections(part.bytes);
+        auto written = checksums_->finish(file, end, tail.vmdescription);
+        if (!written.has_value())
+            return with_context("write checksums", std::move(written).error());
+        counter += *written;
+    }
     return write(file, end, "closing sections", counter);
 }
 

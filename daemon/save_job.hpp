@@ -3,12 +3,14 @@
 // save did not get to its end.
 #pragma once
 
+#include "daemon/save_checksums.hpp"
 #include "daemon/save_passes.hpp"
 #include "daemon/save_request.hpp"
 #include "proto/plan.hpp"
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <stop_token>
 
 namespace mfd {
@@ -22,6 +24,9 @@ public:
 
 private:
     Result<void> write_head(MigrationFile& file, const StreamPlan& plan);
+    Result<void> prepare_checksums(const StreamPlan& plan, const std::vector<Fragment>& head,
+                                   const Fragment& early);
+    Result<Tail> make_tail(const StreamPlan& plan, RunStatus saved_status) const;
     Result<void> write_tail(MigrationFile& file, const StreamPlan& plan, const SavePasses& passes,
                             RunStatus saved_status);
     Result<void> write(MigrationFile& file, const Fragment& fragment, const char* what,
@@ -30,7 +35,9 @@ private:
     SaveRequest request_;
     JobHost& host_;
     JobProgress& progress_;
-    FileOffset at_; // where the main stream goes on
+    FileOffset at_;                           // where the main stream goes on
+    std::optional<std::uint64_t> trailer_id_; // nothing: the file gets no checksums
+    std::optional<SaveChecksums> checksums_;  // likewise
 };
 
 } // namespace mfd

@@ -29,9 +29,10 @@ std::vector<PageRun> page_runs(const std::vector<ByteExtent>& extents) {
 } // namespace
 
 SavePasses::SavePasses(const SaveRequest& request, const StreamPlan& plan, MigrationFile& file,
-                       PageSaver& saver, JobHost& host, JobProgress& progress)
-    : request_(request), plan_(plan), file_(file), saver_(saver), host_(host), progress_(progress),
-      convergence_(request.auto_converge) {}
+                       PageSaver& saver, const SaveChecksums* checksums, JobHost& host,
+                       JobProgress& progress)
+    : request_(request), plan_(plan), file_(file), saver_(saver), checksums_(checksums),
+      host_(host), progress_(progress), convergence_(request.auto_converge) {}
 
 Result<RunStatus> SavePasses::run(const std::stop_token& stop) {
     auto saved_status = all_passes(stop);
@@ -82,6 +83,7 @@ Result<void> SavePasses::prepare() {
         blocks_[i].length_bytes = backend.size();
         blocks_[i].pages_offset = layout.pages_offset.value;
         blocks_[i].present = &bitmaps_[i].present;
+        blocks_[i].checksums = checksums_ != nullptr ? checksums_->entries(i) : nullptr;
         MFD_TRY(const auto extents, backend.data_extents());
         blocks_[i].data = page_runs(extents);
     }
@@ -133,8 +135,26 @@ Result<void> SavePasses::walk(const std::stop_token& stop) {
     if (const int refusal = saver_.punch_refusal();
         std::exchange(punch_refusal_, refusal) != refusal)
         spdlog::info("blocks of pages that became zero stay in the file: {}", errno_text(refusal));
+    if (checksums_ != nullptr)
+        MFD_CHECK(write_checksums());
     for (Bitmaps& bitmaps : bitmaps_)
         bitmaps.dirty.clear_range({0, bitmaps.dirty.pages()});
+    return {};
+}
+
+// After each pass what it changed, so that little is left for the time the guest stands still.
+Result<void> SavePasses::write_checksums() {
+    const bool stopped = tracker_ && !request_.guest->running();
+    auto& counter = stopped ? progress_.stopped_meta_bytes : progress_.running_meta_bytes;
+    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+        const bool all = blocks_[i].dirty == nullptr;
+        auto written =
+            checksums_->write_table(file_, i, all ? bitmaps_[i].present : bitmaps_[i].dirty);
+        if (!written.has_value())
+            return with_context("write checksums of block " + blocks_[i].name,
+                                std::move(written).error());
+        counter += *written;
+    }
     return {};
 }
 

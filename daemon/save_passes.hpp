@@ -5,6 +5,7 @@
 
 #include "daemon/convergence.hpp"
 #include "daemon/guest/dirty_tracker.hpp"
+#include "daemon/save_checksums.hpp"
 #include "daemon/save_request.hpp"
 #include "proto/plan.hpp"
 
@@ -19,9 +20,11 @@ namespace mfd {
 
 class SavePasses {
 public:
-    // What is given outlives this. The request's blocks stand in the order of the plan.
+    // What is given outlives this. The request's blocks stand in the order of the plan. `checksums`
+    // may be null.
     SavePasses(const SaveRequest& request, const StreamPlan& plan, MigrationFile& file,
-               PageSaver& saver, JobHost& host, JobProgress& progress);
+               PageSaver& saver, const SaveChecksums* checksums, JobHost& host,
+               JobProgress& progress);
 
     // Returns with the guest stopped and its memory in the file: the run state to save. Tracking
     // has ended, or will when the job is over.
@@ -44,6 +47,7 @@ private:
     Result<void> follow_guest(const std::stop_token& stop);
     Result<void> check_memory() const;
     Result<void> walk(const std::stop_token& stop);
+    Result<void> write_checksums();
     Result<void> settle(const std::stop_token& stop);
     void begin_next_pass();
     Result<void> look(const std::stop_token& stop);
@@ -54,6 +58,7 @@ private:
     const StreamPlan& plan_;
     MigrationFile& file_;
     PageSaver& saver_;
+    const SaveChecksums* checksums_;
     JobHost& host_;
     JobProgress& progress_;
 

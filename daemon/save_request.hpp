@@ -37,6 +37,7 @@ struct SaveRequest {
     std::optional<AutoConverge> auto_converge; // nothing: the capability is off
     SaveOptions pages;
     bool sync = true;         // file data on stable storage before the save is complete
+    bool checksums = true;    // of pages and metadata, behind the stream
     bool preallocate = false; // space for every page, before the first is written
     const std::atomic<std::uint64_t>* downtime_limit_ms = nullptr; // may change on the way
     std::uint64_t switchover_bandwidth = 0; // bytes per second; 0: as measured

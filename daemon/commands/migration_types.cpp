@@ -122,10 +122,12 @@ TypeRef details() {
          required("transfers", schema::int64()),
          required("queue-wait-us", schema::int64(), "waited with all its transfers in flight"),
          required("latency-us", latency_type)});
-    return schema::object("XMultifdInfo",
-                          {required("channels", schema::array(per_channel)),
-                           optional("bytes", schema::int64()), optional("latency-us", latency_type),
-                           optional("ram", ram(), "of a load, for which QEMU gives no numbers")});
+    return schema::object(
+        "XMultifdInfo",
+        {required("channels", schema::array(per_channel)), optional("bytes", schema::int64()),
+         optional("latency-us", latency_type),
+         optional("ram", ram(), "of a load, for which QEMU gives no numbers"),
+         optional("verified", schema::boolean(), "of a load: the file's checksums were compared")});
 }
 
 TypeRef not_converging() {

@@ -64,7 +64,7 @@ class BoundedFile(runner.TestCase):
         (block,) = plan.blocks
         self.assertEqual(block.pages_offset, stream.pages_offset(block.header_offset,
                                                                     self.source.size))
-        self.assertEqual(os.stat(stopped).st_size, stream.end(stopped, plan))
+        self.assertEqual(os.stat(stopped).st_size, stream.end_with_checksums(stopped, plan))
         # The run state is a text in a field of fixed length, so that of the guest does not matter.
         return os.stat(stopped).st_size
 
@@ -94,7 +94,7 @@ class BoundedFile(runner.TestCase):
             self.assertEqual(run_state(guest.qmp), "postmigrate")
         length, allocated = self.size()
         self.assertEqual(length, planned)
-        self.assertEqual(length, stream.end(self.target, stream.read(self.target)))
+        self.assertEqual(length, stream.end_with_checksums(self.target, stream.read(self.target)))
         self.assertLessEqual(allocated, planned)
         destination = self.ram("m0", size)
         live.restore(process.multifdd, destination, file_uri(self.target), Settings(2))
@@ -136,7 +136,7 @@ class BoundedFile(runner.TestCase):
             guest.qmp.call("stop")
             self.assertEqual(wait_final(guest.qmp)["status"], "completed")
         length, allocated = self.size()
-        self.assertEqual(length, stream.end(self.target, stream.read(self.target)))
+        self.assertEqual(length, stream.end_with_checksums(self.target, stream.read(self.target)))
         return allocated, live.check(self.source)["whole"] * 4096
 
     def test_pages_that_became_zero_give_room_back(self):

@@ -88,6 +88,16 @@ def end(path, stream):
         return take.at
 
 
+def end_with_checksums(path, stream):
+    """Where a file of machine "none" ends that carries checksums of all pages."""
+    at = _round_up(_round_up(end(path, stream)) + 88 + 32 * len(stream.blocks))
+    return at + sum(_round_up(block.used_length // PAGE * 4) for block in stream.blocks)
+
+
+def _round_up(at):
+    return -(-at // PAGE) * PAGE
+
+
 class _Reader:
     def __init__(self, file, at):
         self.file = file

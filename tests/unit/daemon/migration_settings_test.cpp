@@ -88,7 +88,9 @@ TEST_CASE("a value out of range is refused with QEMU's text and nothing is set",
         Case{{{"x-vcpu-dirty-limit-period", 0}},
              "Parameter 'x-vcpu-dirty-limit-period' expects a value between 1 and 1000"},
         Case{{{"x-io-engine", "sync"}},
-             "Parameter 'x-io-engine' expects auto, io_uring or pwritev, not 'sync'"});
+             "Parameter 'x-io-engine' expects auto, io_uring or pwritev, not 'sync'"},
+        Case{{{"x-verify", "yes"}},
+             "Parameter 'x-verify' expects auto, require or off, not 'yes'"});
     Parameters parameters;
     const json before = parameters.values();
     const auto applied = parameters.apply(c.changes, false, false);
