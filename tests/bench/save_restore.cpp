@@ -2,6 +2,7 @@
 // time of each repetition's parts: the pages, the sync behind them, and the way back.
 #include "guest_content.hpp"
 
+#include "channels/checksum_table.hpp"
 #include "channels/page_loader.hpp"
 #include "channels/page_saver.hpp"
 #include "proto/checked.hpp"
@@ -34,6 +35,7 @@ struct Settings {
     bool restore = false;
     bool keep = false; // write into the blocks that the file has already
     bool extents = true;
+    bool checksums = false;
     bool remap = false;
     bool huge = false;
     bool cold = true;
@@ -90,6 +92,10 @@ mfd::MigrationFile open_file(const Settings& settings, mfd::FileUse use) {
 
 constexpr std::uint64_t kPagesOffset = 1 << 20;
 
+std::uint64_t checksums_offset(const GuestContent& guest) {
+    return kPagesOffset + guest.bytes();
+}
+
 void save(const Settings& settings, GuestContent& guest, mfd::PageBitmap& present) {
     std::vector<double> walls;
     std::vector<double> syncs;
@@ -119,7 +125,13 @@ void save(const Settings& settings, GuestContent& guest, mfd::PageBitmap& presen
                 {"m0", guest.base(), guest.bytes(), kPagesOffset, &present}};
             if (settings.extents)
                 blocks[0].data = guest.extents();
+            const auto table = must(mfd::ChecksumTable::make(present.pages()));
+            if (settings.checksums)
+                blocks[0].checksums = table.entries();
             must(saver->pass(blocks, {}));
+            std::uint64_t bytes = 0;
+            if (settings.checksums)
+                must(table.write(file, checksums_offset(guest), present, bytes));
         }
         const double written = now();
         must(file.sync());
@@ -166,9 +178,10 @@ void restore(const Settings& settings, const GuestContent& guest, const mfd::Pag
         options.depth = settings.depth;
         const auto loader = must(mfd::PageLoader::start(file, options, counters));
         const auto fresh = [](mfd::PageRun) -> mfd::Result<void> { return {}; };
-        must(loader->load(std::vector<mfd::LoadBlock>{{"m0", target.base(), target.bytes(),
-                                                       kPagesOffset, &present, fresh}},
-                          {}));
+        mfd::LoadBlock block{"m0", target.base(), target.bytes(), kPagesOffset, &present, fresh};
+        if (settings.checksums)
+            block.checksums_offset = checksums_offset(guest);
+        must(loader->load({&block, 1}, {}));
         walls.push_back(now() - begun);
         cpus.push_back(cpu_seconds() - cpu);
         if (run == 0 && target.checksum() != guest.checksum()) {
@@ -201,6 +214,7 @@ int main(int argc, char** argv) {
     app.add_flag("--restore", settings.restore);
     app.add_flag("--keep", settings.keep);
     app.add_flag("--extents,!--no-extents", settings.extents);
+    app.add_flag("--checksums", settings.checksums);
     app.add_flag("--remap", settings.remap);
     app.add_flag("--huge", settings.huge);
     app.add_flag("--cold,!--warm", settings.cold);
