@@ -8,6 +8,7 @@
 #include "proto/plan.hpp"
 #include "proto/trailer.hpp"
 #include "proto/trailer_mark.hpp"
+#include "proto/wire.hpp"
 #include "tests/support/byte_sources.hpp"
 
 #include <cstddef>
