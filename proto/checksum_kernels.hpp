@@ -6,16 +6,16 @@
 #include <cstddef>
 #include <cstdint>
 
-#define XXH_INLINE_ALL
+#define XXH_INLINE_ALL // xxHash's name. NOLINT(readability-identifier-naming)
 #include <xxhash.h>
 
 namespace mfd::checksum {
 
 void page_checksums_avx2(const std::byte* pages, std::uint64_t count, std::uint32_t* checksums);
 
-namespace {
+inline constexpr std::size_t kPageBytes = 4096;
 
-constexpr std::size_t kPageBytes = 4096;
+namespace {
 
 inline void page_loop(const std::byte* pages, std::uint64_t count, std::uint32_t* checksums) {
     for (std::uint64_t page = 0; page < count; ++page)

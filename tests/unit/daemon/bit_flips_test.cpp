@@ -13,7 +13,7 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
+#include <cstdio>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -266,7 +266,5 @@ TEST_CASE("a flipped bit is refused by name or does no harm", "[bit_flips]") {
     std::string table = "seed " + std::to_string(seed) + "\n";
     for (const auto& [outcome, times] : file.outcomes)
         table += std::to_string(times) + "\t" + outcome + "\n";
-    SUCCEED(table);
-    if (std::getenv("MFD_SHOW_FLIPS") != nullptr)
-        WARN(table);
+    std::fputs(table.c_str(), stdout);
 }

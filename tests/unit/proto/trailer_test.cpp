@@ -61,8 +61,9 @@ TEST_CASE("a trailer is found behind the stream, as it was written", "[trailer]"
     CHECK(trailer.at.value % 4096 == 0);
     CHECK(trailer.at >= trailer.stream_end);
     CHECK(trailer.blocks[0].table == trailer.at + 4096);
-    CHECK(trailer.blocks[1].table == trailer.at + 3 * 4096); // 1500 checksums of 4 bytes
-    CHECK(trailer.end == trailer.at + 4 * 4096);
+    CHECK(trailer.blocks[1].table ==
+          trailer.at + 3 * mfd::kTrailerUnit); // 1500 checksums of 4 bytes
+    CHECK(trailer.end == trailer.at + 4 * mfd::kTrailerUnit);
     CHECK(trailer.id == StreamWithTrailer::kId);
 }
 
