@@ -147,7 +147,7 @@ void MigrationService::finish_save(const Result<void>& result) {
         set_status(MigrationStatus::Cancelled);
     } else {
         run_.give_up_save();
-        fail(settings_.files.explain(result.error()).what);
+        fail(settings_.files.explain(file_, result.error()).what);
     }
     give_reply({}); // a cancel that came before the file was open
     if (after_job_)
@@ -164,7 +164,7 @@ void MigrationService::finish_load(Result<RestoreJob::Outcome> result, bool exit
         set_status(MigrationStatus::Completed);
     } else if (reply_) {
         incoming_ = Incoming::Waiting; // the file could not be opened: another try may go better
-        fail(settings_.files.explain(result.error()).what);
+        fail(settings_.files.explain(file_, result.error()).what);
     } else {
         const Error& error = result.error();
         const int otherwise = error.code == Errc::Cancelled ? ECANCELED : EINVAL;

@@ -11,6 +11,7 @@ namespace mfd {
 Result<FileTarget> MigrationService::resolve(const MigrationAddress& address, FileUse use) {
     if (!FdSets::is_fdset_path(address.path))
         MFD_CHECK(settings_.files.check(address.path));
+    file_ = address.path;
     return resolve_target(fdsets_, address.path, address.offset, use, page_io());
 }
 

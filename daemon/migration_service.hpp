@@ -158,6 +158,7 @@ private:
     std::atomic<std::uint64_t> downtime_limit_ms_;
     std::unique_ptr<RateLimiter> limiter_;
     std::unique_ptr<StopEventfd> stop_eventfd_;
+    std::string file_; // path or fdset
     GuestMemory::Hold hold_;
     std::unique_ptr<JobRunner> runner_; // last: its thread is joined first
 };

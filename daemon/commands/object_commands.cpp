@@ -37,7 +37,8 @@ Outcome add_object(CommandContext& context, const json& arguments) {
     auto added = context.objects.add(arguments);
     context.guest_changed();
     if (!added.has_value())
-        return context.files.explain(std::move(added).error());
+        return context.files.explain(arguments.value("mem-path", std::string()),
+                                     std::move(added).error());
     return added;
 }
 

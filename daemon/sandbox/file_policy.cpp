@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace mfd {
@@ -17,6 +18,18 @@ namespace fs = std::filesystem;
 bool lies_below(const fs::path& path, const fs::path& directory) {
     return std::mismatch(directory.begin(), directory.end(), path.begin(), path.end()).first ==
            directory.end();
+}
+
+// The file, or the nearest directory above it that can be looked at, is not root's.
+bool is_of_others(const fs::path& path) {
+    for (fs::path at = path; !at.empty(); at = at.parent_path()) {
+        struct stat status {};
+        if (::stat(at.c_str(), &status) == 0)
+            return status.st_uid != 0;
+        if (at == at.root_path())
+            break;
+    }
+    return false;
 }
 
 } // namespace
@@ -73,8 +86,8 @@ Result<void> FilePolicy::check_shared_memory() const {
                  EACCES};
 }
 
-Error FilePolicy::explain(Error error) const {
-    if (rights_dropped_ && ::geteuid() == 0 && error.sys == EACCES)
+Error FilePolicy::explain(const std::string& path, Error error) const {
+    if (rights_dropped_ && ::geteuid() == 0 && error.sys == EACCES && is_of_others(path))
         error.what += " (as root, too: the right to open files of others is given up at start, see "
                       "--sandbox)";
     return error;

@@ -24,9 +24,9 @@ public:
     // The same for memory that gets a name for a moment (/dev/shm), which no directory covers.
     [[nodiscard]] Result<void> check_shared_memory() const;
 
-    // An error of opening a file, with the sandbox named where root is refused because it has given
+    // An error of opening `path`, with the sandbox named where root is refused because it has given
     // up its rights over files of others.
-    [[nodiscard]] Error explain(Error error) const;
+    [[nodiscard]] Error explain(const std::string& path, Error error) const;
     void set_rights_dropped(bool dropped) { rights_dropped_ = dropped; }
 
     [[nodiscard]] bool anywhere() const { return !descriptors_only_ && directories_.empty(); }
