@@ -41,6 +41,7 @@ struct alignas(64) ChannelCounters {
     std::atomic<std::uint64_t> duplicate_pages{0}; // found zero or known to be
     std::atomic<std::uint64_t> bytes{0};           // moved to or from the file, bridged gaps too
     std::atomic<std::uint64_t> transfers{0};
+    std::atomic<std::uint64_t> direct_refusals{0}; // went on through the page cache
     std::atomic<std::uint64_t> queue_wait_us{0}; // waited because all its transfers were in flight
     LatencyHistogram latency;                    // of one transfer, from start to completion
 };
@@ -58,6 +59,9 @@ public:
     }
     [[nodiscard]] std::uint64_t bytes() const { return sum(&ChannelCounters::bytes); }
     [[nodiscard]] std::uint64_t transfers() const { return sum(&ChannelCounters::transfers); }
+    [[nodiscard]] std::uint64_t direct_refusals() const {
+        return sum(&ChannelCounters::direct_refusals);
+    }
 
 private:
     [[nodiscard]] std::uint64_t sum(std::atomic<std::uint64_t> ChannelCounters::*member) const;

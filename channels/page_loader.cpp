@@ -67,8 +67,8 @@ public:
           counters_(state.counters.channel(index)), checksums_(state.file),
           scratch_(new (std::align_val_t{kScratchBytes}) std::byte[kScratchBytes]),
           window_(std::move(engine), counters_, state.options.limiter,
-                  [this](const TransferBlock& block, std::span<const iovec> parts) {
-                      return check_pages(state_.blocks[block.index], parts);
+                  [this](const TransferBlock& block, std::uint64_t offset, std::uint64_t bytes) {
+                      return check_pages(state_.blocks[block.index], offset, bytes);
                   }),
           runs_(window_, TransferOp::Read, limits()) {}
 
@@ -139,20 +139,18 @@ private:
         return {};
     }
 
-    // Of what a transfer read: the pages that are the block's memory; the others were dropped.
-    Result<void> check_pages(const LoadBlock& block, std::span<const iovec> parts) {
+    // Of what a transfer read: the pages that went into the block's memory. Those between were
+    // dropped.
+    Result<void> check_pages(const LoadBlock& block, std::uint64_t offset, std::uint64_t bytes) {
         if (!block.checksums_offset)
             return {};
         const ChecksumReader::Block checked{block.name, block.base, block.present->pages(),
                                             block.pages_offset, *block.checksums_offset};
-        const auto base = reinterpret_cast<std::uintptr_t>(block.base);
-        for (const iovec& part : parts) {
-            const auto begin = reinterpret_cast<std::uintptr_t>(part.iov_base);
-            const auto first = std::max(begin, base);
-            const auto last = std::min(begin + part.iov_len, base + block.length_bytes);
-            if (first < last)
-                MFD_CHECK(checksums_.check(
-                    checked, {(first - base) / kPageSize, (last - first) / kPageSize}));
+        std::uint64_t at = (offset - block.pages_offset) / kPageSize;
+        const std::uint64_t end = at + bytes / kPageSize;
+        while (const auto run = block.present->next_set_run(at, end)) {
+            MFD_CHECK(checksums_.check(checked, *run));
+            at = run->end();
         }
         return {};
     }

@@ -3,6 +3,7 @@
 #include "channels/hex.hpp"
 #include "proto/checked.hpp"
 
+#include <cerrno>
 #include <utility>
 
 namespace mfd {
@@ -19,8 +20,10 @@ Result<void> TransferWindow::start(TransferOp op, unsigned file, std::uint64_t o
                                    const TransferBlock& block, const std::stop_token& stop) {
     Slot& slot = slots_[next_];
     slot.op = op;
+    slot.file = file;
     slot.offset = offset;
     slot.bytes = total_bytes(slot.parts);
+    slot.moved_bytes = 0;
     slot.block = block;
     const bool may_go =
         limiter_ != nullptr ? limiter_->acquire(slot.bytes, stop) : !stop.stop_requested();
@@ -37,7 +40,8 @@ Result<void> TransferWindow::start(TransferOp op, unsigned file, std::uint64_t o
     }
     if (failure_)
         return *failure_;
-    engine_->start(Transfer{op, file, offset, slot.parts, next_});
+    slot.rest = slot.parts;
+    engine_->start(Transfer{op, file, offset, slot.rest, next_});
     if (engine_->depth() == 1) { // nothing to overlap with; a latency measured later would be wrong
         reap_one();
         if (failure_)
@@ -50,31 +54,54 @@ Result<void> TransferWindow::start(TransferOp op, unsigned file, std::uint64_t o
 }
 
 void TransferWindow::reap_one() {
-    auto reaped = engine_->reap();
-    if (!reaped) {
-        // The engine is broken and what it has in flight cannot be waited for here.
-        engine_broken_ = true;
-        if (!failure_)
-            failure_ = std::move(reaped).error();
+    for (;;) {
+        auto reaped = engine_->reap();
+        if (!reaped) {
+            // The engine is broken and what it has in flight cannot be waited for here.
+            engine_broken_ = true;
+            if (!failure_)
+                failure_ = std::move(reaped).error();
+            return;
+        }
+        const Slot& slot = slots_[reaped->tag];
+        // A file system may refuse single direct transfers, or end one where it cannot go on.
+        if (reaped->sys == EINVAL && slot.file == kDirectFile && !failure_) {
+            go_on_buffered(reaped->tag, *reaped);
+            continue;
+        }
+        finish(slot, *reaped);
+        free_.push_back(reaped->tag);
         return;
     }
-    const Slot& slot = slots_[reaped->tag];
+}
+
+void TransferWindow::go_on_buffered(std::size_t index, const Completion& done) {
+    Slot& slot = slots_[index];
+    bump(counters_.direct_refusals, 1);
+    bump(counters_.bytes, done.bytes);
+    slot.file = kBufferedFile;
+    slot.moved_bytes = done.bytes;
+    slot.rest = slot.parts;
+    engine_->start(Transfer{slot.op, slot.file, slot.offset + done.bytes,
+                            advance_iovecs(slot.rest, done.bytes), index});
+}
+
+void TransferWindow::finish(const Slot& slot, const Completion& done) {
     counters_.latency.add(Clock::now() - slot.started);
     bump(counters_.transfers, 1);
-    bump(counters_.bytes, reaped->bytes);
-    free_.push_back(reaped->tag);
+    bump(counters_.bytes, done.bytes);
     if (failure_)
         return;
-    if (reaped->sys != 0)
-        failure_ = describe(slot, *reaped);
+    if (done.sys != 0)
+        failure_ = describe(slot, done);
     else if (inspect_)
-        if (auto sound = inspect_(slot.block, slot.parts); !sound.has_value())
+        if (auto sound = inspect_(slot.block, slot.offset, slot.bytes); !sound.has_value())
             failure_ = std::move(sound).error();
 }
 
 Error TransferWindow::describe(const Slot& slot, const Completion& done) const {
     const bool write = slot.op == TransferOp::Write;
-    const std::uint64_t offset = slot.offset + done.bytes;
+    const std::uint64_t offset = slot.offset + slot.moved_bytes + done.bytes;
     std::string what = write ? "write pages of block " : "read pages of block ";
     what += *slot.block.name;
     if (!write)

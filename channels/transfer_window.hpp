@@ -32,9 +32,10 @@ struct TransferBlock {
 
 class TransferWindow {
 public:
-    // Called with the parts of each transfer that has succeeded, whose data are still in the
-    // processor's cache if they were copied. Its error is the transfer's.
-    using Inspect = std::function<Result<void>(const TransferBlock&, std::span<const iovec>)>;
+    // Called for each transfer that has succeeded: `bytes` from file offset `offset` on, whose data
+    // are still in the processor's cache if they were copied. Its error is the transfer's.
+    using Inspect = std::function<Result<void>(const TransferBlock&, std::uint64_t offset,
+                                               std::uint64_t bytes)>;
 
     // `limiter` may be null; it and `counters` outlive the window.
     TransferWindow(std::unique_ptr<IoEngine> engine, ChannelCounters& counters,
@@ -62,13 +63,20 @@ private:
     using Clock = std::chrono::steady_clock;
     struct Slot {
         std::vector<iovec> parts;
+        std::vector<iovec> rest; // the same, while it is the engine's to change
         TransferOp op = TransferOp::Write;
+        unsigned file = kBufferedFile;
         std::uint64_t offset = 0;
         std::uint64_t bytes = 0;
+        std::uint64_t moved_bytes = 0; // before it went on through the other descriptor
         TransferBlock block;
         Clock::time_point started;
     };
+    // Waits until a transfer has ended.
     void reap_one();
+    void finish(const Slot& slot, const Completion& done);
+    // Starts what is left of a direct transfer through the buffered descriptor.
+    void go_on_buffered(std::size_t index, const Completion& done);
     Error describe(const Slot& slot, const Completion& done) const;
 
     ChannelCounters& counters_;

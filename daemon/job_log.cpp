@@ -18,8 +18,14 @@ std::string describe(const JobReport& job) {
 
 // "file:/x, 2 blocks, 1.00 GiB of RAM, 306.00 MiB written in 3.20 s"
 std::string describe_end(const JobReport& job) {
-    return describe(job) + ", " + format_bytes(job.progress->counters.bytes()) +
-           (job.kind == JobKind::Save ? " written in " : " read in ") + format_time(job.duration());
+    const Counters& counters = job.progress->counters;
+    std::string text = describe(job) + ", " + format_bytes(counters.bytes()) +
+                       (job.kind == JobKind::Save ? " written in " : " read in ") +
+                       format_time(job.duration());
+    if (const std::uint64_t refused = counters.direct_refusals(); refused != 0)
+        text += ", of which " + std::to_string(refused) +
+                " transfers through the page cache, since direct I/O was refused";
+    return text;
 }
 
 LogFields fields_of(const JobReport& job, std::string_view message_id) {
