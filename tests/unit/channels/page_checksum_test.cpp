@@ -23,7 +23,7 @@ using mfd::test::TempFile;
 
 namespace {
 
-constexpr std::uint64_t kPagesOffset = std::uint64_t{1} << 20;
+constexpr std::uint64_t kSlotsOffset = std::uint64_t{1} << 20;
 constexpr std::uint64_t kTable = std::uint64_t{64} << 20;
 
 mfd::ChecksumTable make_table(std::uint64_t pages) {
@@ -56,7 +56,7 @@ struct SavedMemory {
         options.channels = 1;
         const auto saver = mfd::PageSaver::start(file, options, counters);
         REQUIRE(saver.has_value());
-        const std::vector<mfd::SaveBlock> blocks{{"m0", memory.base(), memory.bytes(), kPagesOffset,
+        const std::vector<mfd::SaveBlock> blocks{{"m0", memory.base(), memory.bytes(), kSlotsOffset,
                                                   &present, std::nullopt, nullptr,
                                                   table.entries()}};
         REQUIRE((*saver)->pass(blocks, {}).has_value());
@@ -76,7 +76,7 @@ struct SavedMemory {
         auto loader = mfd::PageLoader::start(file, options, counters);
         REQUIRE(loader.has_value());
         const std::vector<mfd::LoadBlock> blocks{
-            {"m0", fresh.base(), fresh.bytes(), kPagesOffset, &present, {}, kTable}};
+            {"m0", fresh.base(), fresh.bytes(), kSlotsOffset, &present, {}, kTable}};
         const auto result = (*loader)->load(blocks, {});
         if (!result.has_value())
             return result.error().what;
@@ -120,7 +120,7 @@ TEST_CASE("every page that is stored has its checksum, in the first pass and lat
     options.transfer_bytes = 64 * kPageSize;
     const auto saver = mfd::PageSaver::start(file, options, counters);
     REQUIRE(saver.has_value());
-    std::vector<mfd::SaveBlock> blocks{{"m0", memory.base(), memory.bytes(), kPagesOffset, &present,
+    std::vector<mfd::SaveBlock> blocks{{"m0", memory.base(), memory.bytes(), kSlotsOffset, &present,
                                         touched, nullptr, table.entries()}};
     REQUIRE((*saver)->pass(blocks, {}).has_value());
     CHECK(present.count() > 500);
@@ -143,19 +143,19 @@ TEST_CASE("only the parts of a table that tell of pages take room in the file", 
     for (std::uint64_t page = 0; page < kPages; ++page)
         table.entries()[page] = static_cast<std::uint32_t>(page + 1);
     PageBitmap pages(kPages);
-    for (const std::uint64_t page : {1023, 1024, 3000, 3001, 5 * 1024 - 1, 10 * 1024})
+    for (const std::uint64_t page : {1023U, 1024U, 3000U, 3001U, 5 * 1024 - 1U, 10 * 1024U})
         pages.set(page);
     const TempFile path;
     auto file = mfd::test::open_job_file(path, mfd::FileUse::Save, mfd::PageIo::Buffered);
     std::uint64_t written = 0;
     REQUIRE(table.write(file, 8192, pages, written).has_value());
     CHECK(written == std::uint64_t{5 * 4096});
-    for (const std::uint64_t unit : {0, 1, 2, 4, 10}) {
+    for (const std::uint64_t unit : {0U, 1U, 2U, 4U, 10U}) {
         INFO("unit " << unit);
         const auto bytes = path.read(8192 + unit * 4096, 4096);
         CHECK(std::memcmp(bytes.data(), table.entries() + unit * 1024, 4096) == 0);
     }
-    for (const std::uint64_t unit : {3, 5, 9})
+    for (const std::uint64_t unit : {3U, 5U, 9U})
         CHECK(path.read(8192 + unit * 4096, 4096) == std::vector<std::byte>(4096));
 }
 
@@ -166,7 +166,7 @@ TEST_CASE("pages that match their checksums are loaded, whatever free slots hold
     SavedMemory saved(9001);
     for (int i = 0; i < 50; ++i) {
         const std::uint64_t page = saved.some_page(random, false);
-        saved.path.write(kPagesOffset + page * kPageSize + 17, std::vector<std::byte>(1, {}));
+        saved.path.write(kSlotsOffset + page * kPageSize + 17, std::vector<std::byte>(1, {}));
         saved.path.write(kTable + page * 4, std::vector<std::byte>(4, std::byte{7}));
     }
     CHECK(saved.load(way).empty());
@@ -180,7 +180,7 @@ TEST_CASE("a page or checksum with a flipped bit ends the load, and both places 
     SavedMemory saved(9001);
     const std::uint64_t page = saved.some_page(random, true);
     saved.damage(in_table ? kTable + page * 4 + random() % 4
-                          : kPagesOffset + page * kPageSize + random() % kPageSize,
+                          : kSlotsOffset + page * kPageSize + random() % kPageSize,
                  random);
     const std::string said = saved.load(way);
     INFO(said);

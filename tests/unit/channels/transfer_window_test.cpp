@@ -12,7 +12,6 @@
 using mfd::kBufferedFile;
 using mfd::kDirectFile;
 using mfd::kPageSize;
-using mfd::kPageSize;
 using mfd::TransferBlock;
 using mfd::TransferOp;
 using mfd::test::Recorded;
