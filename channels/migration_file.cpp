@@ -140,7 +140,10 @@ Result<MigrationFile> MigrationFile::open_save(FileTarget target) {
     MFD_CHECK(file.find_stream(offset));
     file.has_old_stream_ = length > file.stream_offset_;
     if (file.direct_.valid()) {
-        MFD_TRY(file.alignment_, ask_save_alignment(file.direct_, file.stream_offset_, length));
+        auto alignment = ask_save_alignment(file.direct_, file.stream_offset_, length);
+        if (!alignment)
+            return with_context("'" + file.name_ + "'", std::move(alignment).error());
+        file.alignment_ = *alignment;
     }
     return file;
 }
@@ -151,7 +154,10 @@ Result<MigrationFile> MigrationFile::open_load(FileTarget target) {
     MFD_CHECK(file.adopt(std::move(target), FileUse::Load));
     MFD_CHECK(file.find_stream(offset));
     if (file.direct_.valid()) {
-        MFD_TRY(file.alignment_, ask_load_alignment(file.direct_));
+        auto alignment = ask_load_alignment(file.direct_);
+        if (!alignment)
+            return with_context("'" + file.name_ + "'", std::move(alignment).error());
+        file.alignment_ = *alignment;
     }
     return file;
 }
