@@ -15,25 +15,25 @@ using mfd::test::ScratchDirectory;
 
 namespace {
 
-constexpr std::uint64_t kPages = 2048;
+constexpr std::uint64_t kBlockPages = 2048;
 
 mfd::UniqueFd memfd() {
     mfd::UniqueFd fd(::memfd_create("lost", MFD_CLOEXEC));
     REQUIRE(fd.valid());
-    REQUIRE(::ftruncate(fd.get(), kPages * kPage) == 0);
+    REQUIRE(::ftruncate(fd.get(), kBlockPages * kPage) == 0);
     return fd;
 }
 
 // A block on a file of somebody else, who keeps a descriptor of it.
 struct OthersMemory {
     explicit OthersMemory(bool on_disk)
-        : path(scratch.make_file("ram", kPages * kPage)),
+        : path(scratch.make_file("ram", kBlockPages * kPage)),
           file(on_disk ? mfd::UniqueFd(::open(path.c_str(), O_RDWR | O_CLOEXEC)) : memfd()),
           block(backend("memory-backend-file,id=r,size=8M,share=on,mem-path=/dev/fdset/1",
                         [this](std::string_view, int) -> mfd::Result<mfd::UniqueFd> {
                             return mfd::UniqueFd(::fcntl(file.get(), F_DUPFD_CLOEXEC, 3));
                         })) {
-        fill(*block, 0, kPages);
+        fill(*block, 0, kBlockPages);
     }
     void shorten(std::uint64_t bytes) const {
         REQUIRE(::ftruncate(file.get(), static_cast<off_t>(bytes)) == 0);
@@ -60,9 +60,9 @@ TEST_CASE("memory whose file was shortened reads as zero behind the end", "[memo
     CHECK(loss_of(*memory.block).empty());
     memory.shorten(100 * kPage + 17);
     CHECK(memory.first_of(100) == std::byte{0xa5}); // the kernel keeps the page that is cut
-    CHECK(memory.first_of(kPages - 1) == std::byte{0});
+    CHECK(memory.first_of(kBlockPages - 1) == std::byte{0});
     CHECK(memory.first_of(101) == std::byte{0});
-    fill(*memory.block, 101, kPages - 101); // as good as any memory, and nobody sees it
+    fill(*memory.block, 101, kBlockPages - 101); // as good as any memory, and nobody sees it
     CHECK(memory.first_of(700) == std::byte{0xa5});
     CHECK(loss_of(*memory.block) ==
           "memory of block r is lost from 0x64011 on: its file was shortened to 409617 bytes; "
@@ -73,7 +73,7 @@ TEST_CASE("lost memory stays lost when the file grows again", "[memory_faults]")
     const OthersMemory memory(GENERATE(false, true));
     memory.shorten(0);
     CHECK(memory.first_of(5) == std::byte{0});
-    memory.shorten(kPages * kPage);
+    memory.shorten(kBlockPages * kPage);
     CHECK(loss_of(*memory.block) ==
           "memory of block r is lost from 0x0 on: the system could not provide it; delete the "
           "object and add it again");
