@@ -345,6 +345,7 @@ class Crashes(RestartTest):
                 service.start()
                 self.assertIn(see(service.qmp), states)
                 # Nothing is left over: one state, and what it names.
+                service.store.settle()
                 names = service.store.names()
                 self.assertEqual(len([name for name in names if name.startswith("state-")]), 1)
                 self.assertEqual(len(names), len(service.qmp.call("query-memdev")) + 1 + sum(
