@@ -36,6 +36,13 @@ io_uring_restriction permit_op(std::uint8_t op) {
     return permit;
 }
 
+io_uring_restriction permit_register(std::uint8_t op) {
+    io_uring_restriction permit{};
+    permit.opcode = IORING_RESTRICTION_REGISTER_OP;
+    permit.register_op = op;
+    return permit;
+}
+
 io_uring_restriction permit_flags(std::uint16_t which, std::uint8_t flags) {
     io_uring_restriction permit{};
     permit.opcode = which;
@@ -49,6 +56,7 @@ int restrict_and_enable(const io_uring& ring) {
     const std::array restrictions{
         permit_op(IORING_OP_READV),
         permit_op(IORING_OP_WRITEV),
+        permit_register(IORING_UNREGISTER_FILES),
         permit_flags(IORING_RESTRICTION_SQE_FLAGS_REQUIRED, IOSQE_FIXED_FILE),
         permit_flags(IORING_RESTRICTION_SQE_FLAGS_ALLOWED, IOSQE_FIXED_FILE | IOSQE_ASYNC),
     };
@@ -111,8 +119,12 @@ UringEngine::~UringEngine() {
     while (in_flight() > 0)
         if (!reap())
             break;
-    if (ring_made_)
-        io_uring_queue_exit(&ring_);
+    if (!ring_made_)
+        return;
+    // The kernel takes a ring apart in its own time; until then files that are registered stay
+    // open, and a file system of theirs cannot be unmounted.
+    io_uring_unregister_files(&ring_);
+    io_uring_queue_exit(&ring_);
 }
 
 void UringEngine::start(const Transfer& transfer) {
