@@ -117,7 +117,7 @@ Result<void> TransferWindow::drain() {
     slots_[next_].parts.clear();
     if (!failure_)
         return {};
-    Error first = std::move(*failure_);
+    Error first = *failure_; // stays with a broken engine: every later call says it again
     if (!engine_broken_)
         failure_.reset();
     return first;
