@@ -37,6 +37,7 @@ Result<SaveRequest> MigrationService::make_save_request(const MigrationAddress& 
     request.guest = &run_.run_flag();
     request.auto_converge = auto_converge();
     request.sync = parameters_.flag("x-sync", true);
+    request.target.durability = request.sync ? Durability::Durable : Durability::PageCache;
     request.preallocate = parameters_.flag("x-preallocate", false);
     request.checksums = parameters_.flag("x-checksum", true);
     request.downtime_limit_ms = &downtime_limit_ms_;
@@ -86,6 +87,9 @@ Result<RestoreRequest> MigrationService::make_restore_request(const MigrationAdd
 }
 
 bool MigrationService::needs_tracking() const {
+    // Then the guest stands still, and may_run() lets nobody start it before the save has ended.
+    if (block_without_log() != nullptr)
+        return false;
     if (!objects_.workloads().empty())
         return true;
     for (const MemoryBackend* block : objects_.memory().blocks())
