@@ -125,6 +125,7 @@ Result<MigrationFile> MigrationFile::open_save(FileTarget target) {
     MigrationFile file(target.name);
     const std::uint64_t offset = target.offset;
     const OldBlocks old_blocks = target.old_blocks;
+    file.durability_ = target.durability;
     MFD_CHECK(file.adopt(std::move(target), FileUse::Save));
     MFD_TRY(const auto info, stat_of(file.buffered_, file.name_));
     const auto old_length = static_cast<std::uint64_t>(info.st_size);
@@ -132,12 +133,20 @@ Result<MigrationFile> MigrationFile::open_save(FileTarget target) {
         old_blocks == OldBlocks::Reuse ? std::max(old_length, offset) : offset;
     // Not needlessly: ext4 takes even this cut of an empty file for its being replaced, and then
     // writes all of it back in close(2).
-    const bool fits = S_ISREG(info.st_mode) && old_length == length;
+    const bool regular = S_ISREG(info.st_mode);
+    if (regular) {
+        MFD_CHECK(file.find_stream(offset));
+        if (old_length > length && old_length > file.stream_offset_)
+            MFD_CHECK(file.destroy_old_stream());
+    }
+    const bool fits = regular && old_length == length;
     if (!fits && (std::cmp_greater(length, INT64_MAX) ||
                   ::ftruncate(file.buffered_.get(), static_cast<off_t>(length)) != 0))
-        return make_sys_error("failed to truncate migration file to offset " + hex_text(length),
+        return make_sys_error("failed to truncate migration file to offset " + hex_text(length) +
+                                  " ('" + file.name_ + "')",
                               std::cmp_greater(length, INT64_MAX) ? EINVAL : errno);
-    MFD_CHECK(file.find_stream(offset));
+    if (!regular)
+        MFD_CHECK(file.find_stream(offset));
     file.has_old_stream_ = length > file.stream_offset_;
     if (file.direct_.valid()) {
         auto alignment = ask_save_alignment(file.direct_, file.stream_offset_, length);
@@ -183,17 +192,39 @@ Result<void> MigrationFile::extend(std::uint64_t end) {
 
 Result<void> MigrationFile::reserve(std::uint64_t end) {
     MFD_CHECK(extend(end));
-    if (!has_old_stream_)
-        return {};
-    // Its magic number and, where the new stream is as long, its end mark are gone; after the sync
-    // also for those who look after a power cut.
-    MFD_CHECK(write_meta(std::array<std::byte, 8>{}, stream_offset_));
-    return sync();
+    return has_old_stream_ ? destroy_old_stream() : Result<void>();
 }
+
+// Without its magic number nothing takes it for a stream; after the sync neither do those who look
+// after a power cut.
+Result<void> MigrationFile::destroy_old_stream() {
+    MFD_CHECK(write_meta(std::array<std::byte, kStartBytes>{}, stream_offset_));
+    return sync_if_durable();
+}
+
+namespace {
+
+// A file system that is filled to its end fails others as well, so it is asked first.
+Result<void> check_space(FdRef fd, const struct stat& info, std::uint64_t end,
+                         const std::string& what) {
+    struct statvfs space {};
+    if (!S_ISREG(info.st_mode) || ::fstatvfs(fd.get(), &space) != 0)
+        return {}; // a device has what it has
+    const std::uint64_t there = static_cast<std::uint64_t>(info.st_blocks) * 512;
+    const std::uint64_t needed = end > there ? end - there : 0;
+    // In blocks: the product of what a network file system claims to have may not fit 64 bits.
+    if (space.f_frsize != 0 && needed / space.f_frsize > space.f_bavail)
+        return make_sys_error(what, ENOSPC);
+    return {};
+}
+
+} // namespace
 
 Result<void> MigrationFile::preallocate(std::uint64_t end) {
     const std::string what = "reserve the space of migration file '" + name_ + "', 0x" +
                              hex_text(end - stream_offset_) + " bytes";
+    MFD_TRY(const auto info, stat_of(buffered_, name_));
+    MFD_CHECK(check_space(buffered_, info, end, what));
     int failed = 0;
     do {
         failed = ::fallocate(buffered_.get(), 0, static_cast<off_t>(stream_offset_),
@@ -201,18 +232,22 @@ Result<void> MigrationFile::preallocate(std::uint64_t end) {
                      ? 0
                      : errno;
     } while (failed == EINTR);
-    if (failed == 0)
-        return {};
-    if (failed != EOPNOTSUPP)
+    // Where it cannot be reserved, having asked has to do.
+    if (failed != 0 && failed != EOPNOTSUPP)
         return make_sys_error(what, failed);
-    MFD_TRY(const auto info, stat_of(buffered_, name_));
-    struct statvfs space {};
-    if (!S_ISREG(info.st_mode) || ::fstatvfs(buffered_.get(), &space) != 0)
-        return {}; // a device has what it has
-    const std::uint64_t there = static_cast<std::uint64_t>(info.st_blocks) * 512;
-    const std::uint64_t needed = end > there ? end - there : 0;
-    if (needed > static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize)
-        return make_sys_error(what, ENOSPC);
+    return {};
+}
+
+Result<void> MigrationFile::write_start(std::span<const std::byte> data) {
+    std::copy_n(data.begin(), kStartBytes, start_.emplace().begin());
+    return write_meta(data.subspan(kStartBytes), stream_offset_ + kStartBytes);
+}
+
+Result<void> MigrationFile::finish_start() {
+    if (!start_)
+        return {};
+    MFD_CHECK(write_meta(*start_, stream_offset_));
+    start_.reset();
     return {};
 }
 
@@ -270,12 +305,23 @@ Result<void> MigrationFile::sync() {
     return {};
 }
 
-Result<void> MigrationFile::complete(Durability durability) {
-    if (durability == Durability::Durable)
-        MFD_CHECK(sync());
+Result<void> MigrationFile::sync_if_durable() {
+    return durability_ == Durability::Durable ? sync() : Result<void>();
+}
+
+Result<void> MigrationFile::complete(const std::stop_token& stop) {
+    if (unnamed_) // nobody finds it before it is synced, so one sync will do
+        MFD_CHECK(finish_start());
+    MFD_CHECK(sync_if_durable());
+    if (stop.stop_requested())
+        return Error{Errc::Cancelled, "stopped on request"};
+    if (start_) {
+        MFD_CHECK(finish_start());
+        MFD_CHECK(sync_if_durable());
+    }
     if (unnamed_)
         MFD_CHECK(unnamed_->publish());
-    if (durability == Durability::Durable && created_)
+    if (durability_ == Durability::Durable && created_)
         MFD_CHECK(sync_folder_of(name_, buffered_));
     return finish();
 }

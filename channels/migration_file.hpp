@@ -14,6 +14,7 @@
 #include "channels/unnamed_file.hpp"
 #include "proto/error.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -37,6 +38,9 @@ enum class Appears : std::uint8_t {
     AtOnce, // as with QEMU
 };
 
+// What complete() has to wait for.
+enum class Durability : std::uint8_t { PageCache, Durable };
+
 // Which file, before it is opened. Movable to the job thread.
 struct FileTarget {
     std::string name; // as the client spelled it; error texts quote it
@@ -46,6 +50,7 @@ struct FileTarget {
     std::optional<SetDup> direct;
     OldBlocks old_blocks = OldBlocks::Free;  // of a save
     Appears appears = Appears::WhenComplete; // a path that a save creates
+    Durability durability = Durability::Durable;
 };
 
 // Takes duplicates if `name` is a set, otherwise only notes the name. Never blocks. QEMU's texts.
@@ -55,7 +60,9 @@ Result<FileTarget> resolve_target(FdSets& sets, std::string name, std::uint64_t 
 class MigrationFile {
 public:
     // Creates the file if need be and cuts (or extends) it to the offset, unless its blocks are to
-    // be used again: then reserve() decides what stays. Texts as in QEMU.
+    // be used again: then reserve() decides what stays. A stream that is cut off is destroyed for
+    // good before: of it and the new one a power cut never leaves a mixture that looks like either.
+    // Texts as in QEMU.
     static Result<MigrationFile> open_save(FileTarget target);
     static Result<MigrationFile> open_load(FileTarget target);
 
@@ -68,12 +75,16 @@ public:
     // such writes in one by one. What stood behind `end` is gone. A stream that stood in a file
     // whose blocks are reused is destroyed for good on return, before the first of its pages is.
     Result<void> reserve(std::uint64_t end);
-    // Takes the disk space for all up to `end` that the file does not have yet. Where the file
-    // system cannot reserve it, it is at least asked whether there is enough.
+    // Takes the disk space for all up to `end` that the file does not have yet, unless the file
+    // system says beforehand that it has not that much: taking what it has would be in others' way.
     Result<void> preallocate(std::uint64_t end);
     // For a save: what stands last may be a hole, which no write gives the file its length for.
     Result<void> extend(std::uint64_t end);
 
+    // For a save, once: the beginning of the stream, at least kStartBytes, of which the first
+    // kStartBytes are kept back for complete(). Without them nothing takes the file for a stream.
+    static constexpr std::size_t kStartBytes = 8; // magic number and version
+    Result<void> write_start(std::span<const std::byte> data);
     Result<void> write_meta(std::span<const std::byte> data, std::uint64_t offset);
     Result<void> read_meta(std::span<std::byte> data, std::uint64_t offset) const;
     // Fewer bytes than asked for only at the end of the file.
@@ -89,10 +100,11 @@ public:
     // the metadata), in steps between which `stop` is looked at, so that sync() has little left to
     // wait for. May run beside writes.
     Result<void> write_back(const std::stop_token& stop) const;
-    // The end of a save: gives a new file its name and closes. With Durable the data, and the entry
-    // of a new file in its folder, are on stable storage by then.
-    enum class Durability : std::uint8_t { PageCache, Durable };
-    Result<void> complete(Durability durability);
+    // The end of a save: writes the stream's first bytes, gives a new file its name and closes.
+    // With Durable all other data are on stable storage before those bytes are written, and so are
+    // they, and the entry of a new file in its folder, on return. Errc::Cancelled if `stop` was
+    // requested before they were written.
+    Result<void> complete(const std::stop_token& stop);
     // Closes all descriptors and reports what close(2) has to say. The destructor closes silently.
     Result<void> finish();
 
@@ -106,7 +118,10 @@ private:
     Result<void> adopt(FileTarget target, FileUse use);
     Result<void> open_by_path(const FileTarget& target, FileUse use);
     Result<void> find_stream(std::uint64_t offset);
+    Result<void> destroy_old_stream();
+    Result<void> finish_start();
     Result<void> sync();
+    Result<void> sync_if_durable();
 
     std::string name_;
     std::optional<UnnamedFile> unnamed_; // instead of the next one
@@ -116,7 +131,9 @@ private:
     FdRef direct_;
     DirectAlignment alignment_;
     std::uint64_t stream_offset_ = 0;
-    bool created_ = false; // by path; its folder has a new entry
+    Durability durability_ = Durability::Durable;
+    std::optional<std::array<std::byte, kStartBytes>> start_; // kept back
+    bool created_ = false;                                    // by path; its folder has a new entry
     bool has_old_stream_ = false;
 };
 

@@ -135,12 +135,12 @@ Result<void> MigrationService::create_blocks(const std::vector<BlockSpec>& liste
 
 void MigrationService::finish_save(const Result<void>& result) {
     const bool cancelled = status_ == MigrationStatus::Cancelling;
-    if (result.has_value() && !cancelled) {
+    if (result.has_value()) { // also where a cancel came too late: the file is complete
         end_job();
         run_.complete_save();
         set_status(MigrationStatus::Completed);
     } else if (cancelled) {
-        if (!result.has_value() && result.error().code != Errc::Cancelled)
+        if (result.error().code != Errc::Cancelled)
             report_.error_desc = result.error().what;
         end_job();
         run_.give_up_save();

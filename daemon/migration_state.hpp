@@ -2,6 +2,7 @@
 //
 // Migration:   none -> setup -> active -> [pre-switchover ->] device -> completed
 //              any of these but none and completed -> failed, or -> cancelling -> cancelled
+//              (-> completed where the cancel came after the file was complete)
 //              (a load knows only none -> setup -> active -> completed or failed).
 // Guest:       see RunStatus. Both are changed on the control thread only.
 #pragma once

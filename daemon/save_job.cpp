@@ -74,13 +74,14 @@ Result<void> SaveJob::run(const std::stop_token& stop) {
     if (!saved_status.has_value())
         return std::move(saved_status).error();
     MFD_CHECK(write_tail(file, plan, passes, *saved_status));
-    return file.complete(request_.sync ? MigrationFile::Durability::Durable
-                                       : MigrationFile::Durability::PageCache);
+    return file.complete(stop);
 }
 
 Result<void> SaveJob::write(MigrationFile& file, const Fragment& fragment, const char* what,
                             std::atomic<std::uint64_t>& counter) {
-    auto written = file.write_meta(fragment.bytes, fragment.at.value);
+    auto written = fragment.at.value == file.stream_offset()
+                       ? file.write_start(fragment.bytes)
+                       : file.write_meta(fragment.bytes, fragment.at.value);
     if (!written.has_value())
         return with_context(std::string("write ") + what, std::move(written).error());
     counter += fragment.bytes.size();

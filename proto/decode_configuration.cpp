@@ -35,9 +35,14 @@ Result<void> decode_header(StreamReader& in) {
     constexpr WhenCut kNoVersion{"Unsupported migration stream version", EOPNOTSUPP};
     const FileOffset at = in.position();
     MFD_TRY(const auto magic, in.take_big<std::uint32_t>(kNoMagic));
-    if (magic != wire::kMagic)
+    if (magic != wire::kMagic && magic != 0)
         return format_error(std::string(kNoMagic.text), at, kNoMagic.sys);
     MFD_TRY(const auto version, in.take_big<std::uint32_t>(kNoVersion));
+    if (magic == 0) // what a save writes last
+        return format_error(
+            std::string(kNoMagic.text) +
+                (version == 0 ? ": it begins with zeros, as a save that did not end" : ""),
+            at, kNoMagic.sys);
     if (version == wire::kObsoleteVersion)
         return format_error("SaveVM v2 format is obsolete and don't work anymore", at + 4,
                             EOPNOTSUPP);

@@ -134,7 +134,7 @@ void save(const Settings& settings, GuestContent& guest, mfd::PageBitmap& presen
                 must(table.write(file, checksums_offset(guest), present, bytes));
         }
         const double written = now();
-        must(file.complete(mfd::MigrationFile::Durability::Durable));
+        must(file.complete({}));
         const double synced = now();
         walls.push_back(written - begun);
         syncs.push_back(synced - begun);

@@ -5,8 +5,10 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
+#include <stop_token>
 
 #include <sys/stat.h>
 
@@ -42,7 +44,7 @@ TEST_CASE("a save creates its file for the owner alone", "[migration_file]") {
         auto file = open(sets, path, 0, FileUse::Save);
         REQUIRE(file.has_value());
         CHECK(file->stream_offset() == 0);
-        CHECK(file->complete(MigrationFile::Durability::Durable).has_value());
+        CHECK(file->complete({}).has_value());
     }
     struct stat info {};
     REQUIRE(::stat(path.c_str(), &info) == 0);
@@ -76,7 +78,7 @@ TEST_CASE("a new file appears when the save is complete, or at once if that is w
     auto file = open_new();
     REQUIRE(file.has_value());
     REQUIRE(file->write_meta(kText, 0).has_value());
-    REQUIRE(file->complete(MigrationFile::Durability::PageCache).has_value());
+    REQUIRE(file->complete({}).has_value());
     CHECK(std::filesystem::file_size(path) == kText.size());
     std::filesystem::remove(path);
 }
@@ -111,7 +113,7 @@ TEST_CASE("bytes before the offset survive a save, those behind go", "[migration
     CHECK(file->size_bytes().value() == 5000);
     REQUIRE(file->write_meta(kText, 5000).has_value());
     CHECK(file->size_bytes().value() == 5003);
-    CHECK(file->complete(MigrationFile::Durability::Durable).has_value());
+    CHECK(file->complete({}).has_value());
     CHECK(path.read(0, 5000) == std::vector<std::byte>(5000, std::byte{7}));
 }
 
@@ -159,6 +161,33 @@ TEST_CASE("a file whose blocks are reused keeps them, but not the stream in them
     CHECK(info.st_blocks * 512 >= 1 << 20);
 }
 
+TEST_CASE("the first bytes of a stream are written when it is complete", "[migration_file]") {
+    const TempFile path;
+    path.write(0, std::vector<std::byte>(10'000, std::byte{7}));
+    const std::uint64_t offset = GENERATE(std::uint64_t{0}, 100);
+    const std::vector<std::byte> start(20, std::byte{1});
+    std::vector<std::byte> kept_back = start;
+    std::fill_n(kept_back.begin(), MigrationFile::kStartBytes, std::byte{0});
+    FdSets sets;
+    auto file = open(sets, path.path(), offset, FileUse::Save);
+    REQUIRE(file.has_value());
+    REQUIRE(file->write_start(start).has_value());
+    CHECK(path.read(offset, start.size()) == kept_back);
+
+    SECTION("on completion") {
+        REQUIRE(file->complete({}).has_value());
+        CHECK(path.read(offset, start.size()) == start);
+    }
+    SECTION("not after a cancel") {
+        std::stop_source cancel;
+        cancel.request_stop();
+        const auto cancelled = file->complete(cancel.get_token());
+        REQUIRE(cancelled.has_error());
+        CHECK(cancelled.error().code == mfd::Errc::Cancelled);
+        CHECK(path.read(offset, start.size()) == kept_back);
+    }
+}
+
 TEST_CASE("what cannot be opened or cut is refused with QEMU's words", "[migration_file]") {
     FdSets sets;
     const TempFile file;
@@ -168,9 +197,10 @@ TEST_CASE("what cannot be opened or cut is refused with QEMU's words", "[migrati
           "Could not open '/nonexistent/x': No such file or directory");
     CHECK(error_of(open(sets, "/", 0, FileUse::Save)) == "Could not create '/': Is a directory");
     CHECK(error_of(open(sets, "/dev/null", 0, FileUse::Save)) ==
-          "failed to truncate migration file to offset 0: Invalid argument");
+          "failed to truncate migration file to offset 0 ('/dev/null'): Invalid argument");
     CHECK(error_of(open(sets, file.path(), UINT64_MAX, FileUse::Save)) ==
-          "failed to truncate migration file to offset ffffffffffffffff: Invalid argument");
+          "failed to truncate migration file to offset ffffffffffffffff ('" + file.path() +
+              "'): Invalid argument");
 }
 
 TEST_CASE("a FIFO without a reader is refused instead of waited for", "[migration_file]") {
