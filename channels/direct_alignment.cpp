@@ -1,5 +1,6 @@
 #include "channels/direct_alignment.hpp"
 
+#include "channels/file_io.hpp"
 #include "proto/checked.hpp"
 
 #include <algorithm>
@@ -51,8 +52,12 @@ Result<std::optional<DirectAlignment>> ask_statx(FdRef fd) {
 // Tries one transfer per alignment, smallest first. `attempt(bytes)` answers as pread(2).
 template <class Attempt>
 Result<DirectAlignment> probe(Attempt attempt) {
+    Retries retries;
     for (std::uint32_t bytes = kPageSize; bytes <= kLargestAlignment; bytes *= 2) {
-        if (attempt(bytes) >= 0)
+        ssize_t moved = attempt(bytes);
+        while (moved < 0 && retries.again(errno))
+            moved = attempt(bytes);
+        if (moved >= 0)
             return DirectAlignment{kPageSize, bytes};
         if (errno != EINVAL)
             return make_sys_error("try direct I/O", errno);

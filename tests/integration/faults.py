@@ -60,6 +60,7 @@ SAVES_THAT_FAIL = {
 SAVES_THAT_SUCCEED = {
     "EINTR now and then": ("fail write EINTR skip 3 times 40",),
     "EAGAIN now and then": ("fail write EAGAIN skip 3 times 40",),
+    "EINTR at the first direct write": ("fail write EINTR direct times 2",),
     "all direct writes but the first refused": ("fail write EINVAL direct skip 1",),
     "some direct writes refused": ("fail write EINVAL direct skip 3 times 2",),
     "no space reserved": ("fail fallocate EOPNOTSUPP",),
@@ -74,6 +75,7 @@ LOADS_THAT_FAIL = {
 
 LOADS_THAT_SUCCEED = {
     "EINTR now and then": ("fail read EINTR skip 1 times 40",),
+    "EINTR at the first direct read": ("fail read EINTR direct times 2",),
     "short reads": ("short read 5000 direct",),  # in the page cache they mean the file's end
     "all direct reads but the first refused": ("fail read EINVAL direct skip 1",),
 }
