@@ -21,9 +21,11 @@
 #include <fuse3/fuse.h>
 
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <iostream>
 #include <limits>
@@ -37,6 +39,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -44,6 +47,7 @@
 namespace {
 
 constexpr std::uint64_t kForGood = std::numeric_limits<std::uint64_t>::max();
+constexpr std::chrono::seconds kBusyAtMost{20};
 
 const std::map<std::string, int> kErrors = {
     {"EIO", EIO},       {"ENOSPC", ENOSPC},        {"EDQUOT", EDQUOT}, {"EROFS", EROFS},
@@ -369,6 +373,24 @@ bool obey(const std::string& line) {
     return true;
 }
 
+// Takes the file system off MOUNTPOINT: the exit status, or nothing if only fusermount may do it.
+// The files of a program that has ended may be closed a moment later than its parent knows, so it
+// is tried again while it is busy; in the end nobody new finds it at least.
+std::optional<int> unmount(const char* mountpoint) {
+    const auto last = std::chrono::steady_clock::now() + kBusyAtMost;
+    while (::umount2(mountpoint, UMOUNT_NOFOLLOW) != 0) {
+        if (errno != EBUSY && errno != EINTR)
+            return std::nullopt;
+        if (std::chrono::steady_clock::now() > last) {
+            std::cerr << "faultfs: files below " << mountpoint << " are still open" << std::endl;
+            ::umount2(mountpoint, UMOUNT_NOFOLLOW | MNT_DETACH);
+            return 1;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(10)); // the kernel sends no notice
+    }
+    return 0;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -395,6 +417,10 @@ int main(int argc, char** argv) {
     for (std::string line; std::getline(std::cin, line);)
         std::cout << (obey(line) ? "ok" : "bad command: " + line) << std::endl;
     g_faults.clear(); // nobody may hang for ever
+    // Not by way of the loop's end: where another mount namespace has a copy of this mount, the
+    // loop would go on until that is gone. With the process everything ends.
+    if (const auto status = unmount(argv[2]))
+        std::_Exit(*status);
     fuse_exit(mounted);
     fuse_unmount(mounted); // wakes the loop
     served.join();
