@@ -25,7 +25,7 @@ HESITATIONS = ("fail write EINTR skip %d times 8", "fail write EAGAIN skip %d ti
 LOAD_HESITATIONS = ("fail read EINTR skip %d times 8", "short read 5000 direct",
                     "fail read EINVAL direct skip 1")
 
-OPERATIONS = ("write", "reserve", "create", "length", "storage", "name", "open")
+OPERATIONS = ("write", "try direct i/o", "reserve", "create", "length", "storage", "name", "open")
 
 
 def _fault(soak, plan):
