@@ -1,9 +1,10 @@
-"""The command line of tests/soak, the run and its verdict."""
+"""The command line of tests/soak."""
 
 import argparse
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import unittest
@@ -26,7 +27,8 @@ def parse(arguments):
         "checks RAM after each, and that descriptors, threads, mappings and memory of the daemon "
         "stay the same. Exit status: 0 if all was well, 1 after a finding, 4 if it cannot run here "
         "(it needs root and FUSE). MFD_DEADLINE: seconds until something counts as hanging (120).")
-    parser.add_argument("--minutes", type=float, default=2, help="how long (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, help="how long (default: MFD_SOAK_MINUTES, or 1)",
+                        default=float(os.environ.get("MFD_SOAK_MINUTES", "1")))
     parser.add_argument("--multifdd", required=True, metavar="PATH", help="the daemon under test")
     parser.add_argument("--faultfs", required=True, metavar="PATH",
                         help="the file system that fails on command (tests/integration/faultfs)")
@@ -52,14 +54,16 @@ def main():
     seed = options.seed if options.seed is not None else random.SystemRandom().getrandbits(32)
     os.makedirs(options.scratch, exist_ok=True)
     scratch = tempfile.mkdtemp(prefix="soak-", dir=options.scratch)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # also then nothing stays mounted
     try:
         _need(scratch)
-        return run.run(options, seed, scratch)
+        status = run.run(options, seed, scratch)
     except unittest.SkipTest as reason:
-        print("soak: cannot run here: %s" % reason, flush=True)
-        return _CANNOT_RUN
-    finally:
+        print("skipped: the soak cannot run here: %s" % reason, flush=True)
+        status = _CANNOT_RUN
+    if status != 1:
         shutil.rmtree(scratch, ignore_errors=True)
+    return status
 
 
 def _need(scratch):
@@ -72,5 +76,5 @@ def _need(scratch):
 
 
 def _add_option(variable, option):
-    """In front of what the variable says, so that this wins."""
+    """In front of what the variable says already, which wins."""
     os.environ[variable] = ":".join(filter(None, (option, os.environ.get(variable))))

@@ -45,6 +45,13 @@ class Saved:
     checksums: bool
 
 
+    def expect_in(self, blocks):
+        """BLOCKS hold the RAM that was saved."""
+        wrong = [block.name for block, digest in zip(blocks, self.digests)
+                 if block.sha256() != digest]
+        expect(not wrong, "RAM of %s differs after the restore of %s" % (", ".join(wrong), self.path))
+
+
 def digests(blocks):
     return tuple(block.sha256() for block in blocks)
 
@@ -61,7 +68,8 @@ class Soak:
         self.seed = seed
         self.cleanups = contextlib.ExitStack()
         self.choice = random.Random(seed)
-        self.doing = []
+        self.operation = "the start"
+        self.doing = []  # what it has drawn and met
         self.saved = None
         self.names = 0
         self.engines = ("auto", "pwritev", "io_uring")
@@ -108,7 +116,7 @@ class Soak:
         self.qmp.events.clear()
 
     def note(self, text):
-        """Kept for the report of a failure."""
+        """Something for the report of a failure."""
         self.doing.append(str(text))
 
     # The guest.
@@ -139,8 +147,11 @@ class Soak:
     def digests(self):
         return digests(self.blocks)
 
+    def workload(self, name):
+        return self.qmp.call("qom-get", {"path": "/objects/load0", "property": name})
+
     def pages_written(self):
-        return self.qmp.call("qom-get", {"path": "/objects/load0", "property": "pages-written"})
+        return self.workload("pages-written")
 
     def run_guest(self):
         self.qmp.call("cont")
@@ -160,7 +171,8 @@ class Soak:
             allow_next_save(self.qmp)
         self.qmp.call("stop")
         expect(self.qmp.call("query-fdsets") == [], "a set of descriptors is left")
-        footprint.wait_idle(self.pid, self.idle)
+        expect(self.workload("throttle") == 0, "the guest is throttled still")
+        footprint.wait_idle(self.pid, self.idle, self.blocks)
 
     def check_alive(self):
         status = self.daemon.process.poll()
@@ -172,16 +184,18 @@ class Soak:
         self.names += 1
         return "save%d.mig" % self.names
 
+    def sweep(self):
+        """Removes what saves have left, but for the last good file."""
+        for folder in (self.scratch, self.disk.folder):
+            for name in os.listdir(folder):
+                path = os.path.join(folder, name)
+                if name.endswith(".mig") and not (self.saved and self.saved.path == path):
+                    os.unlink(path)
+
     def forget(self, path):
         """The file at PATH is about to be written."""
         if self.saved and self.saved.path == path:
             self.saved = None
-
-    def keep(self, saved):
-        """The new last good file; the one before is removed."""
-        if self.saved and self.saved.path != saved.path and os.path.exists(self.saved.path):
-            os.unlink(self.saved.path)
-        self.saved = saved
 
     def wait_final(self, meanwhile=lambda info: None):
         """query-migrate once the job has ended; MEANWHILE sees what it says before."""

@@ -2,9 +2,10 @@
 
 import os
 
-from . import restores, saves
+from . import restores
 from .context import expect
 from .plan import draw
+from .saving import Save, complete
 
 NO_SPACE = "No space left on device"
 EIO = "Input/output error"
@@ -49,7 +50,7 @@ def _fault(soak, plan):
 def failing_save(soak):
     choice = soak.choice
     plan = draw(choice, soak.engines, live=choice.random() < 0.2)
-    job = saves.Save(soak, plan, soak.disk.folder)
+    job = Save(soak, plan, soak.disk.folder)
     command, cause = _fault(soak, plan)
     soak.note(command)
     soak.disk.tell(command)
@@ -67,8 +68,8 @@ def failing_save(soak):
     soak.settle()
     # All of a file may be there whose sync failed; what RAM a live one holds nobody knows any more.
     if choice.random() < 0.5 and not (plan.live and "fsync" in command):
-        job.check_leftover()
-    saves.complete(soak, draw(choice, soak.engines), soak.disk.folder)
+        restores.check_leftover(soak, job)
+    complete(soak, draw(choice, soak.engines), soak.disk.folder)
     restores.restore_last(soak)
     return "failed: " + cause
 
@@ -81,7 +82,7 @@ def hesitating_save(soak):
     soak.note(command)
     soak.disk.tell(command)
     try:
-        saves.complete(soak, plan, soak.disk.folder)
+        complete(soak, plan, soak.disk.folder)
     finally:
         soak.disk.tell("clear")
     restores.restore_last(soak)
@@ -90,7 +91,7 @@ def hesitating_save(soak):
 
 def failing_load(soak):
     choice = soak.choice
-    saves.complete(soak, draw(choice, soak.engines, target="new"), soak.disk.folder)
+    complete(soak, draw(choice, soak.engines, target="new"), soak.disk.folder)
     saved = soak.saved
     command, cause = choice.choice((("fail read EIO skip %d" % choice.randint(0, 6), EIO),
                                     ("fail open EACCES", "Permission denied")))
@@ -111,7 +112,7 @@ def failing_load(soak):
 
 def hesitating_load(soak):
     choice = soak.choice
-    saves.complete(soak, draw(choice, soak.engines, target="new"), soak.disk.folder)
+    complete(soak, draw(choice, soak.engines, target="new"), soak.disk.folder)
     command = choice.choice(LOAD_HESITATIONS)
     command = command % choice.randint(0, 4) if "%d" in command else command
     soak.note(command)

@@ -7,7 +7,9 @@ from .. import process
 from ..migrate import MigrationFailed, Settings, file_uri, load, run_state, save
 from ..qmp import QmpError
 from . import mistakes
-from .context import (MIB, Saved, digests, end_program, expect, make_blocks, passed_file)
+from .context import MIB, Saved, digests, end_program, expect, make_blocks, passed_file
+from .plan import draw
+from .saving import complete
 
 
 class Fresh:
@@ -63,9 +65,7 @@ def draw_settings(soak, verify):
 def need_file(soak):
     """There is a last good file from now on."""
     if soak.saved is None:
-        from . import saves
-        from .plan import draw
-        saves.complete(soak, draw(soak.choice, soak.engines))
+        complete(soak, draw(soak.choice, soak.engines))
 
 
 def restore_last(soak):
@@ -75,7 +75,7 @@ def restore_last(soak):
     verify = choice.choice(("auto", "off", "require") if saved.checksums else ("auto", "off"))
     with Fresh(soak) as fresh:
         fresh.load(saved.path, saved.offset, draw_settings(soak, verify), choice.random() < 0.3)
-        expect(digests(fresh.blocks) == saved.digests, "RAM differs after the restore of %s" % saved)
+        saved.expect_in(fresh.blocks)
     return "restored, verify " + verify
 
 
@@ -90,12 +90,24 @@ def refused_or_exact(soak, path, offset, allowed):
         return "restored"
 
 
+def check_leftover(soak, job):
+    """The file of a save that did not complete is refused, or holds RAM exactly as it was, then or
+    when it was saved before."""
+    if not os.path.exists(job.path):
+        return
+    allowed = [job.before] if job.before else []
+    offsets = {job.plan.offset}
+    if job.previous:
+        allowed.append(job.previous.digests)
+        offsets.add(job.previous.offset)
+    for offset in sorted(offsets):
+        refused_or_exact(soak, job.path, offset, allowed)
+
+
 def require_checksums(soak):
     """A file without checksums is refused where they are required, and memory stays untouched;
     another daemon then loads it."""
-    from . import saves
-    from .plan import draw
-    saves.complete(soak, draw(soak.choice, soak.engines).with_parameters(x_checksum=False))
+    complete(soak, draw(soak.choice, soak.engines).with_parameters(x_checksum=False))
     saved = soak.saved
     with Fresh(soak) as fresh:
         desc = fresh.refusal(saved.path, saved.offset, draw_settings(soak, "require"))
@@ -107,10 +119,8 @@ def require_checksums(soak):
 
 def flip(soak):
     """A bit of a file with checksums turns over: the restore is refused or exact."""
-    from . import saves
-    from .plan import draw
     if soak.saved is None or not soak.saved.checksums:
-        saves.complete(soak, draw(soak.choice, soak.engines).with_parameters(x_checksum=True))
+        complete(soak, draw(soak.choice, soak.engines).with_parameters(x_checksum=True))
     saved = soak.saved
     at = soak.choice.randrange(saved.offset, os.path.getsize(saved.path))
     bit = 1 << soak.choice.randrange(8)
@@ -132,10 +142,10 @@ def _turn(path, at, bit):
 def resave(soak):
     """A guest that was restored, and has changed, is saved from there and restored again."""
     need_file(soak)
-    path = soak.path("resaved.mig")
+    path = soak.path(soak.new_name())
     with Fresh(soak) as fresh:
         fresh.load(soak.saved.path, soak.saved.offset, draw_settings(soak, "auto"))
-        expect(digests(fresh.blocks) == soak.saved.digests, "RAM differs after the restore")
+        soak.saved.expect_in(fresh.blocks)
         fresh.qmp.call("stop")
         soak.scribble(fresh.blocks[0], 512)
         now = digests(fresh.blocks)
@@ -144,10 +154,8 @@ def resave(soak):
         soak.note("resave: %s" % settings)
         save(fresh.qmp, file_uri(path), settings)
         expect(digests(fresh.blocks) == now, "RAM changed during the save of a restored guest")
-    soak.keep(Saved(path, 0, now, True))
+    soak.saved = Saved(path, 0, now, True)
     restore_last(soak)
-    soak.saved = None
-    os.unlink(path)
     return "saved and restored"
 
 
@@ -170,9 +178,8 @@ def cut_while_loading(soak):
         fresh.qmp.call("migrate-set-parameters", {"max-bandwidth": 0})
         info = mistakes.wait_final(fresh.qmp)
         if info["status"] == "completed":
-            expect(digests(fresh.blocks) == saved.digests, "RAM differs from a file cut meanwhile")
+            saved.expect_in(fresh.blocks)
         else:
             expect(info["status"] == "failed" and info.get("error-desc"), "after a cut: %s" % info)
         run_state(fresh.qmp)
-    os.unlink(saved.path)
     return info["status"]
