@@ -4,7 +4,7 @@ import json
 import os
 import socket
 
-from ..migrate import add_fd
+from ..migrate import Settings, add_fd
 from ..qmp import Qmp, QmpError, wait_until
 from .context import FINAL, expect
 
@@ -34,6 +34,7 @@ def wrong_command(soak):
     command, arguments, text = soak.choice.choice(COMMANDS)
     soak.note("%s %s" % (command, json.dumps(arguments)))
     before = soak.digests()
+    Settings(2).apply(soak.qmp)  # so that the mistake is the only one
     try:
         soak.qmp.call(command, arguments)
     except QmpError as error:
