@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .. import env, process
 from ..faultfs import FaultFs
 from ..live import Workload
-from ..migrate import add_fd, allow_next_save, run_state
+from ..migrate import allow_next_save, fdset, run_state
 from ..qmp import POLL_S, wait_until
 from ..ram import PAGE, Ram
 from . import footprint
@@ -209,20 +209,11 @@ class Soak:
             time.sleep(POLL_S)
 
 
-@contextlib.contextmanager
-def passed_file(qmp, plan_target, path, access, direct):
-    """PATH, or the name of a set with its descriptors."""
-    if plan_target != "fdset":
-        yield path
-        return
-    add_fd(qmp, FDSET, path, access | (os.O_CREAT if access == os.O_WRONLY else 0))
-    if direct:
-        add_fd(qmp, FDSET, path, access | os.O_DIRECT)
-    try:
-        yield "/dev/fdset/%d" % FDSET
-    finally:
-        with contextlib.suppress(Exception):  # the first error counts
-            qmp.call("remove-fd", {"fdset-id": FDSET})
+def passed_file(qmp, target, path, access, direct):
+    """A context with PATH, or with the name of a set that has its descriptors."""
+    if target == "fdset":
+        return fdset(qmp, FDSET, path, access, direct)
+    return contextlib.nullcontext(path)
 
 
 def end_program(program):

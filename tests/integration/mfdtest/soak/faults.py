@@ -3,7 +3,7 @@
 import os
 
 from . import restores
-from .context import expect
+from .context import FDSET, expect
 from .plan import draw
 from .saving import Save, complete
 
@@ -64,13 +64,12 @@ def failing_save(soak):
         soak.disk.tell("clear")
     expect(info["status"] == "failed", "a save with '%s': %s" % (command, info))
     desc = desc or info.get("error-desc", "")
-    name = "/dev/fdset/5" if plan.target == "fdset" else job.path
+    name = "/dev/fdset/%d" % FDSET if plan.target == "fdset" else job.path
     expect(cause in desc, "no cause '%s' in: %s" % (cause, desc))
     expect(name in desc or any(block.name in desc for block in soak.blocks), "no object in: " + desc)
     expect(any(word in desc.lower() for word in OPERATIONS), "no operation in: " + desc)
     soak.settle()
-    # All of a file may be there whose sync failed; what RAM a live one holds nobody knows any more.
-    if choice.random() < 0.5 and not (plan.live and "fsync" in command):
+    if choice.random() < 0.5:
         restores.check_leftover(soak, job)
     complete(soak, draw(choice, soak.engines), soak.disk.folder)
     restores.restore_last(soak)

@@ -5,8 +5,8 @@ import os
 import socket
 
 from ..migrate import Settings, add_fd
-from ..qmp import Qmp, QmpError, wait_until
-from .context import FINAL, expect
+from ..qmp import Qmp, QmpError
+from .context import expect
 
 #: Command, arguments, part of the refusal.
 COMMANDS = (
@@ -97,10 +97,3 @@ def _gone_at_once(soak):
 
 _BAD_CLIENTS = {"bad text": _bad_text, "descriptors not asked for": _descriptors,
                 "half a command": _half_a_command, "gone at once": _gone_at_once}
-
-
-def wait_final(qmp):
-    def look():
-        info = qmp.call("query-migrate")
-        return info if info.get("status") in FINAL else None
-    return wait_until(look, "the job has ended")

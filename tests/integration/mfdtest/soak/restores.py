@@ -4,9 +4,9 @@ import contextlib
 import os
 
 from .. import process
-from ..migrate import MigrationFailed, Settings, file_uri, load, run_state, save
+from ..migrate import (MigrationFailed, Settings, file_uri, load, run_state, save,
+                       wait_final)
 from ..qmp import QmpError
-from . import mistakes
 from .context import MIB, Saved, digests, end_program, expect, make_blocks, passed_file
 from .plan import draw
 from .saving import complete
@@ -176,7 +176,7 @@ def cut_while_loading(soak):
         os.truncate(saved.path, length)
         soak.saved = None
         fresh.qmp.call("migrate-set-parameters", {"max-bandwidth": 0})
-        info = mistakes.wait_final(fresh.qmp)
+        info = wait_final(fresh.qmp)
         if info["status"] == "completed":
             saved.expect_in(fresh.blocks)
         else:
