@@ -4,7 +4,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <filesystem>
 #include <utility>
 
 #include <fcntl.h>
@@ -33,17 +32,12 @@ Result<Json> add_fd(Client& client, FdRef fd, Json arguments) {
 } // namespace
 
 Result<JobFile> JobFile::open_for_save(const std::string& path, DirectIo direct) {
-    // Whether the name is new decides if a failed save may remove it.
-    if (auto fresh = open_fd(path, O_WRONLY | O_CREAT | O_EXCL); fresh.valid()) {
-        auto file = open(path, direct, O_WRONLY);
-        if (!file) {
-            ::unlink(path.c_str());
-            return file;
-        }
-        file->created_ = true;
-        return file;
-    }
-    return open(path, direct, O_WRONLY | O_CREAT);
+    JobFile fresh(path);
+    MFD_TRY(fresh.unnamed_, UnnamedFile::create(path));
+    if (!fresh.unnamed_)
+        return open(path, direct, O_WRONLY | O_CREAT);
+    MFD_CHECK(fresh.open_direct(fresh.unnamed_->path_to_open(), direct, O_WRONLY));
+    return fresh;
 }
 
 Result<JobFile> JobFile::open_for_restore(const std::string& path, DirectIo direct) {
@@ -51,28 +45,32 @@ Result<JobFile> JobFile::open_for_restore(const std::string& path, DirectIo dire
 }
 
 Result<JobFile> JobFile::open(const std::string& path, DirectIo direct, int flags) {
-    JobFile file;
-    file.path_ = path;
-    file.buffered_ = open_fd(path, flags);
-    if (!file.buffered_.valid())
+    JobFile file(path);
+    file.named_ = open_fd(path, flags);
+    if (!file.named_.valid())
         return make_sys_error("open " + path, errno);
-    if (direct == DirectIo::No)
-        return file;
-    // A second open, not a duplicate: the flag belongs to the open file description.
-    file.direct_ = open_fd(path, (flags & O_ACCMODE) | O_DIRECT);
-    if (!file.direct_.valid()) {
-        if (errno != EINVAL)
-            return make_sys_error("open " + path + " with O_DIRECT", errno);
-        file.note_ =
-            "the file system of " + path + " has no O_DIRECT, going through the page cache instead";
-    }
+    MFD_CHECK(file.open_direct(path, direct, flags & O_ACCMODE));
     return file;
+}
+
+Result<void> JobFile::open_direct(const std::string& there, DirectIo direct, int access) {
+    if (direct == DirectIo::No)
+        return {};
+    // A second open, not a duplicate: the flag belongs to the open file description.
+    direct_ = open_fd(there, access | O_DIRECT);
+    if (direct_.valid())
+        return {};
+    if (errno != EINVAL)
+        return make_sys_error("open " + path_ + " with O_DIRECT", errno);
+    note_ =
+        "the file system of " + path_ + " has no O_DIRECT, going through the page cache instead";
+    return {};
 }
 
 Result<std::int64_t> JobFile::add_to(Client& client, const std::string& purpose) {
     // The server picks the number of the new set, so two tools at once cannot pick the same.
     const std::string opaque = "multifdctl-" + purpose;
-    MFD_TRY(const auto added, add_fd(client, buffered_.ref(), Json{{"opaque", opaque}}));
+    MFD_TRY(const auto added, add_fd(client, buffered(), Json{{"opaque", opaque}}));
     const auto number = added.find("fdset-id");
     if (number == added.end() || !number->is_number_integer())
         return Error{Errc::BadFormat, "add-fd: the reply names no fdset", 0};
@@ -104,20 +102,16 @@ Result<void> JobFile::remove_from(Client& client) {
                  ETIMEDOUT};
 }
 
-Result<void> JobFile::sync() {
-    if (::fdatasync(buffered_.get()) != 0 && errno != EINVAL) // EINVAL: a device without a cache
+Result<void> JobFile::complete() {
+    if (::fdatasync(buffered().get()) != 0 && errno != EINVAL) // EINVAL: a device without a cache
         return make_sys_error("write " + path_ + " to stable storage", errno);
-    if (!created_)
+    if (!unnamed_)
         return {};
-    const auto folder = std::filesystem::absolute(path_).parent_path();
-    const auto fd = open_fd(folder, O_RDONLY | O_DIRECTORY);
-    if (!fd.valid() || (::fsync(fd.get()) != 0 && errno != EINVAL))
-        return make_sys_error("write the folder of " + path_ + " to stable storage", errno);
-    return {};
-}
-
-bool JobFile::discard() {
-    return created_ && ::unlink(path_.c_str()) == 0;
+    MFD_CHECK(unnamed_->publish());
+    MFD_CHECK(sync_folder_of(path_, buffered()));
+    auto closed = unnamed_->close();
+    unnamed_.reset();
+    return closed;
 }
 
 } // namespace mfd::ctl

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "channels/unique_fd.hpp"
+#include "channels/unnamed_file.hpp"
 #include "proto/error.hpp"
 #include "qmp/client.hpp"
 
@@ -20,8 +21,8 @@ enum class DirectIo : std::uint8_t {
 
 class JobFile {
 public:
-    // Creates the file if needed; never cuts it, that is the server's part (bytes before an offset
-    // survive).
+    // A new file has no name until complete(). One that is there is never cut, that is the server's
+    // part (bytes before an offset survive).
     static Result<JobFile> open_for_save(const std::string& path, DirectIo direct);
     static Result<JobFile> open_for_restore(const std::string& path, DirectIo direct);
 
@@ -35,18 +36,23 @@ public:
     // listed while a job holds duplicates of its descriptors.
     Result<void> remove_from(qmp::Client& client);
 
-    // Data and name on stable storage: QEMU itself leaves the data to the page cache.
-    Result<void> sync();
-    // After a failed save: removes the file if open_for_save() made it. True if it is gone.
-    bool discard();
+    // Brings the data to stable storage, which QEMU itself leaves to the page cache; then a new
+    // file gets its name, on stable storage as well. Refused (EEXIST) if the name is taken by now.
+    Result<void> complete();
+    // Has it no name yet? Then nothing of it stays without complete().
+    [[nodiscard]] bool unnamed() const { return unnamed_.has_value(); }
 
 private:
+    explicit JobFile(std::string path) : path_(std::move(path)) {}
     static Result<JobFile> open(const std::string& path, DirectIo direct, int flags);
+    // `there`: where the file can be opened once more.
+    Result<void> open_direct(const std::string& there, DirectIo direct, int access);
+    [[nodiscard]] FdRef buffered() const { return unnamed_ ? unnamed_->fd() : named_.ref(); }
 
     std::string path_;
-    UniqueFd buffered_;
+    UniqueFd named_;
+    std::optional<UnnamedFile> unnamed_; // instead of it
     UniqueFd direct_;
-    bool created_ = false;
     std::string note_;
     std::optional<std::int64_t> fdset_;
 };

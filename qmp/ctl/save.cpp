@@ -75,19 +75,19 @@ private:
         switch (end.how) {
         case JobEnd::How::Completed:
             if (file_)
-                if (const auto synced = file_->sync(); !synced)
-                    return fail("save", synced.error());
+                if (const auto complete = file_->complete(); !complete)
+                    return fail("save", complete.error());
             if (end.interrupted)
                 say("save", "was complete before it could be cancelled");
             if (!options_.quiet)
                 std::cout << save_summary(options_.file, end.info, direct_);
             return Exit::Ok;
         case JobEnd::How::Failed:
-            say("save", failure_text(end.info) + discard_text());
+            say("save", failure_text(end.info) + unmade_text());
             return Exit::Failed;
         case JobEnd::How::Cancelled:
             say("save",
-                (end.interrupted ? "cancelled" : "cancelled by somebody else") + discard_text());
+                (end.interrupted ? "cancelled" : "cancelled by somebody else") + unmade_text());
             return end.interrupted ? Exit::Interrupted : Exit::Failed;
         case JobEnd::How::Left:
             say("save", "left while the server still cancels; its settings and the fdset stay. See "
@@ -99,18 +99,18 @@ private:
 
     Exit report_fault(const Error& error) {
         if (started_) {
-            say("save", error.what + "; if the server is still there the save goes on in it, and " +
-                            options_.file + " is incomplete until it ends");
+            say("save", error.what + "; if the server is still there the save goes on in it" +
+                            (file_ && file_->unnamed()
+                                 ? ", for nothing: " + options_.file + " was not made"
+                                 : ", and " + options_.file + " is incomplete until it ends"));
             return Exit::Failed;
         }
-        say("save", error.what + discard_text());
+        say("save", error.what + unmade_text());
         return Exit::Failed;
     }
 
-    std::string discard_text() {
-        if (file_ && file_->discard())
-            return "; removed the incomplete " + options_.file;
-        return {};
+    [[nodiscard]] std::string unmade_text() const {
+        return file_ && file_->unnamed() ? "; " + options_.file + " was not made" : std::string();
     }
 
     SaveOptions options_;

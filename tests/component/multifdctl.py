@@ -116,7 +116,7 @@ class Multifdctl(runner.TestCase):
     def test_a_file_that_cannot_be_opened_changes_nothing(self):
         with self.start(paused=False) as program:
             done = self.run_tool(program, "save", self.path("none/f"), "--stop", status=FAILED)
-            self.assertIn("none/f: No such file or directory", done.stderr)
+            self.assertIn("none/f': No such file or directory", done.stderr)
             self.assertEqual(self.ask(program, "query-status")["status"], "running")
             self.assertEqual(self.ask(program, "query-migrate"), {})
 

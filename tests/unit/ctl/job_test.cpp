@@ -164,21 +164,34 @@ TEST_CASE("a file for a save goes to a new fdset, buffered and direct", "[ctl]")
     CHECK(monitor.asked.size() == expected.size() + 1 + sets_asked);
 }
 
-TEST_CASE("a saved file is private, keeps its bytes and goes only if it was new", "[ctl]") {
+TEST_CASE("a saved file keeps its bytes or is private and appears when it is complete", "[ctl]") {
     const TemporaryFolder folder;
     std::ofstream(folder.file("old")) << "header";
     auto old = JobFile::open_for_save(folder.file("old"), DirectIo::No);
     REQUIRE(old.has_value());
     CHECK(std::filesystem::file_size(folder.file("old")) == 6);
-    CHECK_FALSE(old->discard());
+    CHECK_FALSE(old->unnamed());
+
+    const auto left = JobFile::open_for_save(folder.file("left"), DirectIo::IfPossible);
+    REQUIRE(left.has_value());
+    CHECK(left->unnamed());
+    CHECK_FALSE(std::filesystem::exists(folder.file("left")));
 
     auto fresh = JobFile::open_for_save(folder.file("new"), DirectIo::No);
     REQUIRE(fresh.has_value());
+    CHECK_FALSE(std::filesystem::exists(folder.file("new")));
+    REQUIRE(fresh->complete().has_value());
+    CHECK_FALSE(fresh->unnamed());
     CHECK((std::filesystem::status(folder.file("new")).permissions() &
            std::filesystem::perms(077)) == std::filesystem::perms::none);
-    CHECK(fresh->sync().has_value());
-    CHECK(fresh->discard());
-    CHECK_FALSE(std::filesystem::exists(folder.file("new")));
+
+    auto late = JobFile::open_for_save(folder.file("late"), DirectIo::No);
+    REQUIRE(late.has_value());
+    std::ofstream(folder.file("late")) << "somebody else's";
+    const auto refused = late->complete();
+    REQUIRE(refused.has_error());
+    CHECK(refused.error().sys == EEXIST);
+    CHECK(std::filesystem::file_size(folder.file("late")) == 15);
 }
 
 TEST_CASE("a file without O_DIRECT is used through the page cache, with a note", "[ctl]") {
