@@ -44,7 +44,7 @@ SAVES_THAT_FAIL = {
     "EINTR for ever": Fault(("fail write EINTR %s" % LATER,),
                             (PAGES, "Interrupted system call"), pages=(False,)),
     "header refused": Fault(("fail write ENOSPC buffered",),
-                            ("write stream header: '{path}' at 0x0: ", "No space left on device")),
+                            ("write stream header: '{path}' at 0x8: ", "No space left on device")),
     "length refused": Fault(("fail truncate EFBIG",), ("'{path}'", "File too large")),
     "space refused": Fault(("fail fallocate ENOSPC",),
                            ("reserve the space of migration file '{path}'",
