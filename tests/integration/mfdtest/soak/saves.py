@@ -65,7 +65,9 @@ def hang(soak):
     choice = soak.choice
     plan = draw(choice, soak.engines, live=False)
     job = Save(soak, plan, soak.disk.folder)
-    command = "hang %s skip %d" % (choice.choice(("write", "write", "fsync")), choice.randint(0, 8))
+    # `migrate` itself opens the file, takes its first bytes from an old one and tries direct I/O: two
+    # writes and a sync, which its answer waits for.
+    command = choice.choice(("hang write skip %d" % choice.randint(2, 8), "hang fsync skip 1"))
     soak.note(command)
     soak.disk.tell(command)
     try:
