@@ -82,8 +82,8 @@ def hesitating_save(soak):
     hesitation = choice.choice(HESITATIONS)
     command = hesitation % choice.randint(0, 6) if "%d" in hesitation else hesitation
     soak.note(command)
-    soak.disk.tell(command)
     job = Save(soak, plan, soak.disk.folder)
+    soak.disk.tell(command)
     try:
         refusal = job.start()
         info = job.finish()

@@ -14,6 +14,10 @@ class Save:
         self.plan = plan
         folder = folder or soak.scratch
         existing = soak.saved and os.path.dirname(soak.saved.path) == folder
+        # Bytes before the offset are none of a save's business, but in a file that is not cut the
+        # pages of a stream that begins there are overwritten.
+        if existing and plan.parameters["x-reuse-blocks"]:
+            existing = soak.saved.offset == plan.offset
         if plan.target != "new" and existing and soak.choice.random() < 0.7:
             self.path = soak.saved.path
         else:
