@@ -5,14 +5,16 @@ healthy disk, on a full one, on a read-only one, and on one that fails or hangs 
 import contextlib
 import hashlib
 import os
+import shutil
 import subprocess
+import tempfile
 import unittest
 
 from mfdtest import disk, process, runner
 from mfdtest.faultfs import FaultFs
 from mfdtest.migrate import (MigrationFailed, Settings, file_uri, load, run_state, save, state_event,
                              wait_final)
-from mfdtest.qmp import QmpError, wait_until
+from mfdtest.qmp import Qmp, QmpError, wait_until
 
 MIB = 1 << 20
 GUEST = 32 * MIB
@@ -84,9 +86,9 @@ class FileSystems(runner.TestCase):
                 os.unlink(probe)
 
     @contextlib.contextmanager
-    def daemon(self):
+    def daemon(self, **options):
         """A guest that has run; memory that others may write is saved while it stands still."""
-        with process.subject([self.block], paused=False) as running:
+        with process.subject([self.block], paused=False, **options) as running:
             qmp = running.connect()
             qmp.call("stop")
             yield qmp
@@ -211,23 +213,34 @@ class FileSystems(runner.TestCase):
 
     def test_a_disk_that_hangs_under_a_save_is_waited_for_while_clients_are_answered(self):
         faulty = FaultFs(self)
+        # A socket serves one client at a time, and its path has to be short.
+        folder = tempfile.mkdtemp(prefix="mfd-", dir="/tmp")
+        self.addCleanup(shutil.rmtree, folder)
+        second = os.path.join(folder, "qmp")
+        extra = ("-qmp", "unix:%s,server=on,wait=off" % second)
 
         def act(place, settings):
-            with self.daemon() as qmp:
+            with self.daemon(extra=extra) as qmp, contextlib.closing(Qmp(second)) as onlooker:
                 settings.apply(qmp)
                 faulty.tell("hang write")
                 try:
-                    qmp.call("migrate", {"uri": file_uri(place.path("guest.mig"))})
-                    qmp.event(state_event("active"))
+                    # Answered when the file is open, and on some file systems that takes a write.
+                    qmp.send("migrate", {"uri": file_uri(place.path("guest.mig"))})
+                    wait_until(lambda: self.is_saving(onlooker), "the save has begun")
                     for _ in range(ANSWERS):
-                        self.assertIn(qmp.call("query-migrate")["status"], ("active", "device"))
+                        self.assertTrue(self.is_saving(onlooker))
                 finally:
                     faulty.tell("release")
+                qmp.reply("migrate")
                 self.assertEqual(wait_final(qmp)["status"], "completed")
             self.assert_restores(place, settings)
             return ["completed"]
 
         self.on_every(act, "after the disk went on", kinds=disk.KINDS[:-1], faulty=faulty)
+
+    @staticmethod
+    def is_saving(qmp):
+        return qmp.call("query-migrate").get("status") in ("setup", "active", "device")
 
     def test_a_file_system_that_stops_writing_under_a_save_is_named(self):
         def act(place, settings):
