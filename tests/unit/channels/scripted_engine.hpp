@@ -19,10 +19,17 @@ struct Recorded {
     [[nodiscard]] std::uint64_t bytes() const { return total_bytes(parts); }
 };
 
+// How a transfer ends. An errno alone, 0 for success, is the usual one.
+struct Ending {
+    int sys = 0;
+    std::uint64_t moved_bytes = 0; // before a failure
+    Ending(int errno_or_0, std::uint64_t moved = 0) : sys(errno_or_0), moved_bytes(moved) {}
+};
+
 class ScriptedEngine final : public IoEngine {
 public:
-    // The errno (0: success) for a transfer; called when it is reaped, oldest first.
-    using Answer = std::function<int(const Recorded&)>;
+    // Called when the transfer is reaped, oldest first.
+    using Answer = std::function<Ending(const Recorded&)>;
 
     ScriptedEngine(std::size_t depth, Answer answer, std::vector<Recorded>* record,
                    std::atomic<int>* alive = nullptr)
@@ -49,8 +56,8 @@ public:
     Result<Completion> reap() override {
         const auto [tag, seen] = std::move(queue_.front());
         queue_.pop_front();
-        const int sys = answer_(seen);
-        return Completion{tag, sys == 0 ? seen.bytes() : 0, sys};
+        const Ending end = answer_(seen);
+        return Completion{tag, end.sys == 0 ? seen.bytes() : end.moved_bytes, end.sys};
     }
 
 private:
