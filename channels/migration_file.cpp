@@ -187,6 +187,18 @@ Result<void> MigrationFile::extend(std::uint64_t end) {
         return make_sys_error("give migration file '" + name_ + "' its length of 0x" +
                                   hex_text(end) + " bytes",
                               errno);
+    given_length_ = end;
+    return {};
+}
+
+Result<void> MigrationFile::check_length() const {
+    MFD_TRY(const std::uint64_t length, size_bytes());
+    if (length < given_length_)
+        return Error{Errc::Io, "migration file '" + name_ +
+                                   "' was shortened by somebody else while it was written: it has "
+                                   "0x" +
+                                   hex_text(length) + " bytes and had 0x" +
+                                   hex_text(given_length_)};
     return {};
 }
 
@@ -313,6 +325,7 @@ Result<void> MigrationFile::complete(const std::stop_token& stop) {
     if (unnamed_) // nobody finds it before it is synced, so one sync will do
         MFD_CHECK(finish_start());
     MFD_CHECK(sync_if_durable());
+    MFD_CHECK(check_length());
     if (stop.stop_requested())
         return Error{Errc::Cancelled, "stopped on request"};
     if (start_) {

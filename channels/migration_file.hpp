@@ -80,6 +80,9 @@ public:
     Result<void> preallocate(std::uint64_t end);
     // For a save: what stands last may be a hole, which no write gives the file its length for.
     Result<void> extend(std::uint64_t end);
+    // Does the file still have the length that the two gave it? Who shortened it has taken pages
+    // that later writes may not bring back.
+    Result<void> check_length() const;
 
     // For a save, once: the beginning of the stream, at least kStartBytes, of which the first
     // kStartBytes are kept back for complete(). Without them nothing takes the file for a stream.
@@ -103,7 +106,7 @@ public:
     // The end of a save: writes the stream's first bytes, gives a new file its name and closes.
     // With Durable all other data are on stable storage before those bytes are written, and so are
     // they, and the entry of a new file in its folder, on return. Errc::Cancelled if `stop` was
-    // requested before they were written.
+    // requested before they were written; refused if the file is shorter by now (check_length()).
     Result<void> complete(const std::stop_token& stop);
     // Closes all descriptors and reports what close(2) has to say. The destructor closes silently.
     Result<void> finish();
@@ -131,6 +134,7 @@ private:
     FdRef direct_;
     DirectAlignment alignment_;
     std::uint64_t stream_offset_ = 0;
+    std::uint64_t given_length_ = 0; // by extend()
     Durability durability_ = Durability::Durable;
     std::optional<std::array<std::byte, kStartBytes>> start_; // kept back
     bool created_ = false;                                    // by path; its folder has a new entry

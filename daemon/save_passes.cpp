@@ -132,6 +132,8 @@ Result<void> SavePasses::walk(const std::stop_token& stop) {
         return with_context(context, std::move(done).error());
     }
     MFD_CHECK(std::move(done));
+    // What is written behind the pages would make a shortened file as long as it was.
+    MFD_CHECK(file_.check_length());
     if (const int refusal = saver_.punch_refusal();
         std::exchange(punch_refusal_, refusal) != refusal)
         spdlog::info("blocks of pages that became zero stay in the file: {}", errno_text(refusal));

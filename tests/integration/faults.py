@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from mfdtest import process, runner
 from mfdtest.faultfs import FaultFs
-from mfdtest.migrate import (MigrationFailed, Settings, file_uri, load, run_state, save, state_event,
-                             wait_final)
-from mfdtest.qmp import QmpError
+from mfdtest.migrate import (MigrationFailed, Settings, fdset, file_uri, load, run_state, save,
+                             state_event, wait_final)
+from mfdtest.qmp import QmpError, wait_until
 
 MIB = 1 << 20
 PAGES = "write pages of block m0 at file offset 0x"
@@ -63,6 +63,8 @@ SAVES_THAT_SUCCEED = {
     "EINTR at the first direct write": ("fail write EINTR direct times 2",),
     "all direct writes but the first refused": ("fail write EINVAL direct skip 1",),
     "some direct writes refused": ("fail write EINVAL direct skip 3 times 2",),
+    # Of a short direct write to a FUSE file the kernel makes EIO.
+    "short writes": ("short write 5000 buffered",),
     "no space reserved": ("fail fallocate EOPNOTSUPP",),
 }
 
@@ -244,6 +246,30 @@ class FailingDisk(runner.TestCase):
             with open(whole, "wb") as file:
                 file.write(content)
             self.assertEqual(os.path.getsize(whole), length)
+
+    def test_a_file_that_somebody_cuts_while_it_is_saved_fails_the_save(self):
+        # The pages at the end are zero, so no later write makes the file as long as it was.
+        self.block.write(os.urandom(12 * MIB) + bytes(4 * MIB))
+        real = os.path.join(self.disk.backing, "guest.mig")
+        for direct in (False, True):
+            with process.subject([self.block]) as daemon:
+                qmp = daemon.connect()
+                with fdset(qmp, 1, self.target, os.O_WRONLY, direct) as name:
+                    Settings(2, direct, {"max-bandwidth": 2 * MIB}).apply(qmp)
+                    qmp.call("migrate", {"uri": file_uri(name)})
+                    qmp.event(state_event("active"))
+                    wait_until(lambda: qmp.call("query-migrate")["ram"]["transferred"] > MIB,
+                               "the save writes")
+                    os.truncate(real, MIB)
+                    qmp.call("migrate-set-parameters", {"max-bandwidth": 0})
+                    info = wait_final(qmp)
+                    self.assertEqual(info["status"], "failed", info)
+                    self.assertRegex(info["error-desc"],
+                                     "file '/dev/fdset/1' was shortened by somebody else")
+                    self.assertEqual(run_state(qmp), "prelaunch")
+                    save(qmp, file_uri(name), Settings(2, direct))
+            self.restore_and_compare(Settings(2, direct))
+            os.unlink(self.target)
 
 
 if __name__ == "__main__":

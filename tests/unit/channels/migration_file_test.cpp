@@ -103,6 +103,22 @@ TEST_CASE("reserved space is the file's before a byte is written", "[migration_f
     CHECK((refused.error().sys == ENOSPC || refused.error().sys == EFBIG));
 }
 
+TEST_CASE("a file that somebody shortens while it is written does not complete",
+          "[migration_file]") {
+    const TempFile path;
+    FdSets sets;
+    auto file = open(sets, path.path(), 0, FileUse::Save);
+    REQUIRE(file.has_value());
+    REQUIRE(file->reserve(0x9000).has_value());
+    CHECK(file->check_length().has_value());
+    std::filesystem::resize_file(path.path(), 0x5000);
+    const auto completed = file->complete({});
+    REQUIRE(completed.has_error());
+    CHECK(completed.error().what == "migration file '" + path.path() +
+                                        "' was shortened by somebody else while it was written: "
+                                        "it has 0x5000 bytes and had 0x9000");
+}
+
 TEST_CASE("bytes before the offset survive a save, those behind go", "[migration_file]") {
     const TempFile path;
     path.write(0, std::vector<std::byte>(10'000, std::byte{7}));
