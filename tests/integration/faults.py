@@ -3,6 +3,7 @@
 a disk that only hesitates is waited for."""
 
 import os
+import time
 from dataclasses import dataclass
 
 from mfdtest import process, runner
@@ -14,6 +15,8 @@ from mfdtest.qmp import QmpError, wait_until
 MIB = 1 << 20
 PAGES = "write pages of block m0 at file offset 0x"
 PREALLOCATE = {"x-preallocate": True}
+#: How long a disk hangs at least; MFD_HANG_S=60 is a minute.
+HANG_S = float(os.environ.get("MFD_HANG_S", "0"))
 #: A write in the middle of the pages.
 LATER = "skip 5"
 
@@ -216,7 +219,10 @@ class FailingDisk(runner.TestCase):
                 self.disk.tell("hang write skip 10")
                 qmp.call("migrate", {"uri": file_uri(self.target)})
                 qmp.event(state_event("active"))
+                end = time.monotonic() + HANG_S
                 self.assertEqual(qmp.call("query-migrate")["status"], "active")
+                while time.monotonic() < end:
+                    self.assertEqual(qmp.call("query-migrate")["status"], "active")
                 self.assertEqual(run_state(qmp), "prelaunch")
                 self.disk.tell("release")
                 self.assertEqual(wait_final(qmp)["status"], "completed")
