@@ -8,6 +8,7 @@ import fcntl
 import os
 import shutil
 import stat
+import struct
 import subprocess
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from .qmp import wait_until
 
 _LOOP_CTL_GET_FREE = 0x4C82
 _LOOP_MAJOR = 7
+_EXT4_IOC_SHUTDOWN = 0x8004587D
+_NO_LOG_FLUSH = 2
 MIB = 1 << 20
 
 
@@ -122,10 +125,18 @@ class Disk:
         assert done.returncode == 0, done.stderr
 
     def report_damage(self):
-        """An ext4 hears of an error in its metadata, and with that no longer writes."""
-        with open("/sys/fs/ext4/%s/trigger_fs_error" % os.path.basename(self.device), "w",
-                  encoding="ascii") as file:
-            file.write("set off by a test of multifdd")
+        """An ext4 hears of an error in its metadata, and with that no longer writes. Where there is
+        no /sys to tell it, it is shut down, with what it has not written left unwritten."""
+        trigger = "/sys/fs/ext4/%s/trigger_fs_error" % os.path.basename(self.device)
+        if os.path.exists(trigger):
+            with open(trigger, "w", encoding="ascii") as file:
+                file.write("set off by a test of multifdd")
+            return
+        folder = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(folder, _EXT4_IOC_SHUTDOWN, struct.pack("I", _NO_LOG_FLUSH))
+        finally:
+            os.close(folder)
 
     def path(self, name):
         return os.path.join(self.folder, name)
