@@ -3,7 +3,7 @@
 // file, so one piece serves many. Belongs to one worker thread.
 #pragma once
 
-#include "channels/migration_file.hpp"
+#include "channels/unique_fd.hpp"
 #include "proto/error.hpp"
 #include "proto/page_bitmap.hpp"
 
@@ -19,17 +19,16 @@ class ChecksumReader {
 public:
     struct Block {
         const std::string& name;
-        const std::byte* base;
         std::uint64_t pages;
         std::uint64_t pages_offset;     // of page 0 in the file
         std::uint64_t checksums_offset; // of its checksum
     };
 
-    // The file outlives this.
-    explicit ChecksumReader(const MigrationFile& file) : file_(file) {}
+    // Stays open for as long as this lives.
+    explicit ChecksumReader(FdRef buffered) : file_(buffered) {}
 
-    // The error names the first page that does not match.
-    Result<void> check(const Block& block, PageRun run);
+    // `pages` is what was read of the run. The error names the first page that does not match.
+    Result<void> check(const Block& block, PageRun run, const std::byte* pages);
 
 private:
     // What the file has of the pages from `first` on; at least one, at most `count`.
@@ -38,7 +37,7 @@ private:
 
     static constexpr std::uint64_t kPiecePages = 4096; // 16 KiB, which go with 16 MiB of pages
 
-    const MigrationFile& file_;
+    FdRef file_;
     std::array<std::uint32_t, kPiecePages> piece_{};
     std::uint64_t piece_offset_ = 0; // in the file
     std::uint64_t piece_pages_ = 0;

@@ -64,7 +64,7 @@ class PageLoader::LoadWorker final : public Worker {
 public:
     LoadWorker(State& state, unsigned index, std::unique_ptr<IoEngine> engine)
         : state_(state), node_(state.numa.node_of_worker(index)),
-          counters_(state.counters.channel(index)), checksums_(state.file),
+          counters_(state.counters.channel(index)), checksums_(state.file.buffered_fd()),
           scratch_(new (std::align_val_t{kScratchBytes}) std::byte[kScratchBytes]),
           window_(std::move(engine), counters_, state.options.limiter,
                   [this](const TransferBlock& block, std::uint64_t offset, std::uint64_t bytes) {
@@ -144,12 +144,12 @@ private:
     Result<void> check_pages(const LoadBlock& block, std::uint64_t offset, std::uint64_t bytes) {
         if (!block.checksums_offset)
             return {};
-        const ChecksumReader::Block checked{block.name, block.base, block.present->pages(),
-                                            block.pages_offset, *block.checksums_offset};
+        const ChecksumReader::Block checked{block.name, block.present->pages(), block.pages_offset,
+                                            *block.checksums_offset};
         std::uint64_t at = (offset - block.pages_offset) / kPageSize;
         const std::uint64_t end = at + bytes / kPageSize;
         while (const auto run = block.present->next_set_run(at, end)) {
-            MFD_CHECK(checksums_.check(checked, *run));
+            MFD_CHECK(checksums_.check(checked, *run, block.base + run->first * kPageSize));
             at = run->end();
         }
         return {};

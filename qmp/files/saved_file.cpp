@@ -1,0 +1,126 @@
+#include "qmp/files/saved_file.hpp"
+
+#include "proto/text.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace mfd::files {
+
+namespace {
+
+// The decoder's, in QEMU's words.
+constexpr std::string_view kNotMappedRam = "received capability is off";
+
+bool is_compressed(const StreamPlace& place) {
+    return place.libvirt && !place.has_magic && place.libvirt->format != 0;
+}
+
+} // namespace
+
+Result<SavedFile> SavedFile::open(const std::string& path, const OpenOptions& options) {
+    MFD_TRY(auto file, InputFile::open(path));
+    SavedFile saved;
+    saved.file_ = std::make_unique<InputFile>(std::move(file));
+    auto place = find_stream(*saved.file_, options.offset);
+    if (!place)
+        return with_context(path, std::move(place).error());
+    saved.place_ = std::move(*place);
+    saved.decode();
+    if (saved.stream_is_sound_ && options.checksums == Checksums::Use)
+        saved.find_checksums();
+    if (saved.problem_ && (options.damaged == Damaged::Refuse || saved.problem_->code == Errc::Io))
+        return with_context(path, *std::move(saved.problem_));
+    return saved;
+}
+
+void SavedFile::decode() {
+    auto inspection = inspect_stream(*file_, place_.offset);
+    stream_ = std::move(inspection.stream);
+    if (inspection.problem)
+        problem_ = explain(*std::move(inspection.problem));
+    else if (place_.libvirt && !place_.libvirt->complete)
+        problem_ =
+            format_error("libvirt has not marked this save image as complete", FileOffset(0));
+    stream_is_sound_ = !problem_;
+}
+
+void SavedFile::find_checksums() {
+    auto found = find_trailer(*file_, stream_);
+    if (!found) {
+        problem_ = std::move(found).error();
+        return;
+    }
+    if (*found) {
+        auto matches = check_metadata(*file_, stream_, **found);
+        if (!matches)
+            problem_ = std::move(matches).error();
+    }
+    trailer_ = *std::move(found);
+}
+
+// What a person would do next.
+Error SavedFile::explain(Error error) const {
+    if (is_compressed(place_))
+        return Error{Errc::Unsupported,
+                     "a libvirt save image in the format '" + place_.libvirt->format_name() +
+                         "': 'multifdctl convert' makes a mapped-ram file of it",
+                     ENOTSUP};
+    if (!place_.has_magic && error.code == Errc::BadFormat)
+        error.what += "; if the stream begins elsewhere, give its place with --offset";
+    if (error.what.find(kNotMappedRam) != std::string::npos)
+        error.what += "; an ordinary stream: 'multifdctl convert' makes a mapped-ram file of it";
+    return error;
+}
+
+const DecodedBlock* SavedFile::find_block(std::string_view name) const {
+    const auto found = std::ranges::find_if(
+        stream_.blocks, [&](const DecodedBlock& block) { return block.layout.idstr == name; });
+    return found == stream_.blocks.end() ? nullptr : &*found;
+}
+
+std::string SavedFile::block_names() const {
+    std::string names;
+    for (const DecodedBlock& block : stream_.blocks)
+        names += (names.empty() ? "" : ", ") + printable(block.layout.idstr);
+    return names;
+}
+
+std::optional<FileOffset> SavedFile::checksums_offset(const DecodedBlock& block) const {
+    if (!trailer_)
+        return std::nullopt;
+    return trailer_->blocks[static_cast<std::size_t>(&block - stream_.blocks.data())].table;
+}
+
+Result<void> SavedFile::read_pages(const DecodedBlock& block, PageIndex first,
+                                   std::span<std::byte> into) const {
+    const std::uint64_t end = first.value + into.size() / kPageSize;
+    std::uint64_t at = first.value;
+    const auto part = [&](std::uint64_t from, std::uint64_t to) {
+        return into.subspan((from - first.value) * kPageSize, (to - from) * kPageSize);
+    };
+    while (at < end) {
+        const auto run = block.bitmap.next_set_run(at, end);
+        const std::uint64_t stored = run ? run->first : end;
+        std::ranges::fill(part(at, stored), std::byte{0});
+        at = stored;
+        if (run) {
+            MFD_CHECK(read_slots(block, PageIndex(run->first), part(run->first, run->end())));
+            at = run->end();
+        }
+    }
+    return {};
+}
+
+Result<void> SavedFile::read_slots(const DecodedBlock& block, PageIndex first,
+                                   std::span<std::byte> into) const {
+    auto read = file_->read(block.layout.slot(first), into);
+    if (!read)
+        return with_context("block " + printable(block.layout.idstr) + ", page " +
+                                std::to_string(first.value),
+                            std::move(read).error());
+    return {};
+}
+
+} // namespace mfd::files
