@@ -42,6 +42,8 @@ void add_qmp(CLI::App& app, Invocation& invocation);
 void add_cancel(CLI::App& app, Invocation& invocation);
 void add_quit(CLI::App& app, Invocation& invocation);
 void add_shell(CLI::App& app, Invocation& invocation);
+void add_inspect(CLI::App& app, Invocation& invocation);
+void add_verify(CLI::App& app, Invocation& invocation);
 
 // Writes "multifdctl: command: text" to stderr.
 void say(std::string_view command, std::string_view text);
