@@ -96,6 +96,13 @@ Result<void> UnnamedFile::publish() {
     return {};
 }
 
+Result<void> UnnamedFile::replace() {
+    if (::rename(hidden_.c_str(), path_.c_str()) != 0)
+        return make_sys_error("give the complete file its name '" + path_ + "'", errno);
+    hidden_.clear();
+    return {};
+}
+
 Result<void> UnnamedFile::close() {
     // After EINTR the descriptor is closed all the same.
     if (fd_.valid() && ::close(fd_.release()) != 0 && errno != EINTR)

@@ -32,6 +32,8 @@ public:
 
     // Gives the file its name. Refused (EEXIST) if the name is taken by now: what is there stays.
     Result<void> publish();
+    // The same, in the place of a file that has the name. Only of create_hidden().
+    Result<void> replace();
 
     // Closes the descriptor and reports what close(2) has to say.
     Result<void> close();

@@ -44,6 +44,8 @@ void add_quit(CLI::App& app, Invocation& invocation);
 void add_shell(CLI::App& app, Invocation& invocation);
 void add_inspect(CLI::App& app, Invocation& invocation);
 void add_verify(CLI::App& app, Invocation& invocation);
+void add_extract(CLI::App& app, Invocation& invocation);
+void add_diff(CLI::App& app, Invocation& invocation);
 
 // Writes "multifdctl: command: text" to stderr.
 void say(std::string_view command, std::string_view text);

@@ -20,10 +20,11 @@ CLI::Option* add_file_argument(CLI::App& command, std::string& file, const char*
     return command.add_option(name, file, text)->required();
 }
 
-CLI::Option* add_offset_option(CLI::App& command, std::optional<std::uint64_t>& offset) {
+CLI::Option* add_offset_option(CLI::App& command, std::optional<std::uint64_t>& offset,
+                               const char* name) {
     return command
         .add_option_function<std::string>(
-            "--offset",
+            name,
             [&offset](const std::string& text) {
                 if (const auto size = parse_size(text))
                     offset = *size;

@@ -14,8 +14,9 @@ namespace mfd::ctl {
 // "FILE", required.
 CLI::Option* add_file_argument(CLI::App& command, std::string& file, const char* name = "FILE",
                                const char* text = "A saved guest");
-// --offset SIZE.
-CLI::Option* add_offset_option(CLI::App& command, std::optional<std::uint64_t>& offset);
+// --offset SIZE, or by another name where there are two files.
+CLI::Option* add_offset_option(CLI::App& command, std::optional<std::uint64_t>& offset,
+                               const char* name = "--offset");
 
 // Failed for what is wrong with a file, Usage for one that cannot be read or was asked for wrongly.
 Exit exit_of(const Error& error);

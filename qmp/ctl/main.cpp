@@ -11,8 +11,9 @@ namespace {
 using namespace mfd::ctl;
 
 // All subcommands, in the order in which --help lists them.
-constexpr AddCommand kCommands[] = {add_save, add_restore, add_status,  add_cancel, add_quit,
-                                    add_qmp,  add_shell,   add_inspect, add_verify};
+constexpr AddCommand kCommands[] = {add_save,   add_restore, add_status, add_cancel,
+                                    add_quit,   add_qmp,     add_shell,  add_inspect,
+                                    add_verify, add_extract, add_diff};
 
 Exit run(int argc, char** argv) {
     CLI::App app{"Saves and restores guest RAM through the QMP socket of multifdd or QEMU",

@@ -33,7 +33,7 @@ std::string verdict_text(const Verification& found) {
         return std::string(found.ended_early ? "incomplete or damaged: " : "damaged: ") +
                found.problem->what +
                (found.ended_early ? "; there is no END section: the save did not get to its end, "
-                                    "or the file was cut"
+                                    "the file was cut, or damaged here"
                                   : "");
     }
     return {};
@@ -76,7 +76,7 @@ Exit run_verify(const VerifyArguments& arguments) {
                                                                         : files::Depth::Checksums};
     const auto found = files::verify_file(arguments.file, options);
     if (!found)
-        return fail("verify", found.error(), Exit::Usage);
+        return fail_on_file("verify", found.error());
     if (arguments.json)
         print_json(verification_json(arguments.file, *found));
     else

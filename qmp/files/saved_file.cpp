@@ -13,6 +13,9 @@ namespace {
 // The decoder's, in QEMU's words.
 constexpr std::string_view kNotMappedRam = "received capability is off";
 
+// Chosen: so many slots of no use are read along, which is less than another call costs.
+constexpr std::uint64_t kGapPages = 16;
+
 bool is_compressed(const StreamPlace& place) {
     return place.libvirt && !place.has_magic && place.libvirt->format != 0;
 }
@@ -70,7 +73,8 @@ Error SavedFile::explain(Error error) const {
     if (!place_.has_magic && error.code == Errc::BadFormat)
         error.what += "; if the stream begins elsewhere, give its place with --offset";
     if (error.what.find(kNotMappedRam) != std::string::npos)
-        error.what += "; an ordinary stream: 'multifdctl convert' makes a mapped-ram file of it";
+        error.what +=
+            "; if it is an ordinary stream, 'multifdctl convert' makes a mapped-ram file of it";
     return error;
 }
 
@@ -96,20 +100,24 @@ std::optional<FileOffset> SavedFile::checksums_offset(const DecodedBlock& block)
 Result<void> SavedFile::read_pages(const DecodedBlock& block, PageIndex first,
                                    std::span<std::byte> into) const {
     const std::uint64_t end = first.value + into.size() / kPageSize;
-    std::uint64_t at = first.value;
     const auto part = [&](std::uint64_t from, std::uint64_t to) {
         return into.subspan((from - first.value) * kPageSize, (to - from) * kPageSize);
     };
-    while (at < end) {
-        const auto run = block.bitmap.next_set_run(at, end);
-        const std::uint64_t stored = run ? run->first : end;
-        std::ranges::fill(part(at, stored), std::byte{0});
-        at = stored;
-        if (run) {
-            MFD_CHECK(read_slots(block, PageIndex(run->first), part(run->first, run->end())));
-            at = run->end();
-        }
+    const PageBitmap& bitmap = block.bitmap;
+    std::uint64_t at = first.value;
+    while (const auto run = bitmap.next_set_run(at, end)) {
+        std::ranges::fill(part(at, run->first), std::byte{0});
+        std::uint64_t stop = run->end();
+        for (auto next = bitmap.next_set_run(stop, end); next && next->first - stop <= kGapPages;
+             next = bitmap.next_set_run(stop, end))
+            stop = next->end();
+        MFD_CHECK(read_slots(block, PageIndex(run->first), part(run->first, stop)));
+        for (auto gap = bitmap.next_clear_run(run->first, stop); gap;
+             gap = bitmap.next_clear_run(gap->end(), stop))
+            std::ranges::fill(part(gap->first, gap->end()), std::byte{0});
+        at = stop;
     }
+    std::ranges::fill(part(at, end), std::byte{0});
     return {};
 }
 

@@ -11,13 +11,17 @@ namespace {
 
 constexpr std::uint64_t kReadPages = 1024; // chosen: 4 MiB a read
 
-bool has_end_section(const DecodedStream& stream) {
-    return std::ranges::any_of(stream.sections, [](const SectionInfo& section) {
-        return section.type == SectionType::End;
-    });
+// The whole START section was read, but no END.
+bool ends_early(const DecodedStream& stream) {
+    const auto has = [&](SectionType type) {
+        return std::ranges::any_of(stream.sections, [type](const SectionInfo& section) {
+            return section.type == type && section.end.value != 0;
+        });
+    };
+    return has(SectionType::Start) && !has(SectionType::End);
 }
 
-// Pages of [first, first + count) whose slots are holes.
+// Pages of the run whose slots are holes.
 std::uint64_t count_holes(const SavedFile& saved, const DecodedBlock& block, PageRun run) {
     const FileOffset from = block.layout.slot(PageIndex(run.first));
     const FileOffset to = block.layout.slot(PageIndex(run.end()));
@@ -76,7 +80,7 @@ Result<Verification> verify_file(const std::string& path, const VerifyOptions& o
     MFD_TRY(const auto saved, SavedFile::open(path, {options.offset, Damaged::Show}));
     Verification out;
     out.problem = saved.problem();
-    out.ended_early = out.problem && !saved.blocks().empty() && !has_end_section(saved.stream());
+    out.ended_early = out.problem && ends_early(saved.stream());
     if (!out.problem) {
         auto read = read_blocks(saved, options.depth, out);
         if (!read && read.error().code == Errc::BadFormat)

@@ -22,7 +22,7 @@ const char* verdict_name(Verdict verdict); // "intact", "no-checksums", "damaged
 struct Verification {
     Verdict verdict = Verdict::Damaged;
     std::optional<Error> problem;   // the first one, of Damaged
-    bool ended_early = false;       // Damaged: RAM is there, the END section is not
+    bool ended_early = false;       // Damaged: no END section behind the RAM
     PageCounts pages;               // of all blocks, as far as they were read
     std::uint64_t pages_read = 0;   // and, with checksums, compared
     std::uint64_t stored_holes = 0; // Deep: stored pages whose slots are holes, so zero

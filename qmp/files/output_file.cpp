@@ -1,0 +1,39 @@
+#include "qmp/files/output_file.hpp"
+
+#include <cerrno>
+#include <utility>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace mfd::files {
+
+Result<OutputFile> OutputFile::create(const std::string& path, Existing existing) {
+    struct stat there {};
+    const bool taken = ::lstat(path.c_str(), &there) == 0;
+    if (taken && existing == Existing::Keep)
+        return bad_argument(path + " is there already; --force replaces it");
+    if (taken && !S_ISREG(there.st_mode))
+        return bad_argument(path + " is no regular file, so it is not replaced");
+    if (taken) {
+        MFD_TRY(auto hidden, UnnamedFile::create_hidden(path));
+        return OutputFile(path, std::move(hidden), true);
+    }
+    MFD_TRY(auto unnamed, UnnamedFile::create(path));
+    if (!unnamed)
+        return bad_argument("'" + path + "' is no name for a new file");
+    return OutputFile(path, *std::move(unnamed), false);
+}
+
+Result<void> OutputFile::set_length(std::uint64_t bytes) {
+    if (::ftruncate(file_.fd().get(), static_cast<off_t>(bytes)) != 0)
+        return make_sys_error("give " + path_ + " its length", errno);
+    return {};
+}
+
+Result<void> OutputFile::complete() {
+    MFD_CHECK(replaces_ ? file_.replace() : file_.publish());
+    return file_.close();
+}
+
+} // namespace mfd::files
