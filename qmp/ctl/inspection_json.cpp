@@ -80,6 +80,40 @@ Json block_json(const DecodedBlock& block, const files::BlockSurvey& survey, boo
     return out;
 }
 
+Json section_json(const SectionInfo& section, std::uint64_t total_ram) {
+    Json out = {{"type", type_name(section.type)}, {"offset", section.offset.value}};
+    if (section.type == SectionType::Command) {
+        out["command"] = section.command;
+        out["length"] = section.command_length;
+        return out;
+    }
+    out["section-id"] = section.section_id;
+    out["idstr"] = section.idstr;
+    out["body-offset"] = section.body_offset.value;
+    out["footer-offset"] = section.footer_offset.value;
+    out["end"] = section.end.value;
+    out["size"] = section.end.value - section.offset.value;
+    if (section.type == SectionType::Start || section.type == SectionType::Full) {
+        out["instance-id"] = section.instance_id;
+        out["version-id"] = section.version_id;
+    }
+    if (section.type == SectionType::Start)
+        out["total-ram"] = total_ram;
+    if (section.type != SectionType::Full)
+        out["eos-offset"] = section.eos_offset.value;
+    return out;
+}
+
+Json configuration_json(const DecodedStream& stream) {
+    Json out = {{"offset", stream.configuration_offset.value},
+                {"machine", stream.configuration.machine},
+                {"end", stream.configuration_end.value},
+                {"subsections", Json::array()}};
+    for (const SubsectionInfo& info : stream.subsections)
+        out["subsections"].push_back(subsection_json(info, stream.configuration));
+    return out;
+}
+
 Json sections_json(const DecodedStream& stream) {
     Json out = Json::array();
     for (const SectionInfo& section : stream.sections)
@@ -122,40 +156,6 @@ Json trailer_json(const Trailer& trailer) {
 }
 
 } // namespace
-
-Json section_json(const SectionInfo& section, std::uint64_t total_ram) {
-    Json out = {{"type", type_name(section.type)}, {"offset", section.offset.value}};
-    if (section.type == SectionType::Command) {
-        out["command"] = section.command;
-        out["length"] = section.command_length;
-        return out;
-    }
-    out["section-id"] = section.section_id;
-    out["idstr"] = section.idstr;
-    out["body-offset"] = section.body_offset.value;
-    out["footer-offset"] = section.footer_offset.value;
-    out["end"] = section.end.value;
-    out["size"] = section.end.value - section.offset.value;
-    if (section.type == SectionType::Start || section.type == SectionType::Full) {
-        out["instance-id"] = section.instance_id;
-        out["version-id"] = section.version_id;
-    }
-    if (section.type == SectionType::Start)
-        out["total-ram"] = total_ram;
-    if (section.type != SectionType::Full)
-        out["eos-offset"] = section.eos_offset.value;
-    return out;
-}
-
-Json configuration_json(const DecodedStream& stream) {
-    Json out = {{"offset", stream.configuration_offset.value},
-                {"machine", stream.configuration.machine},
-                {"end", stream.configuration_end.value},
-                {"subsections", Json::array()}};
-    for (const SubsectionInfo& info : stream.subsections)
-        out["subsections"].push_back(subsection_json(info, stream.configuration));
-    return out;
-}
 
 Json inspection_json(const files::SavedFile& saved, std::span<const files::BlockSurvey> surveys,
                      bool with_runs) {

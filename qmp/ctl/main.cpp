@@ -1,4 +1,5 @@
-// multifdctl: save, restore and look at guest RAM through a server's QMP socket.
+// multifdctl: save, restore and look at guest RAM through a server's QMP socket, and look into
+// saved files without one.
 #include "qmp/cli_docs.hpp"
 #include "qmp/ctl/command.hpp"
 
@@ -16,7 +17,8 @@ constexpr AddCommand kCommands[] = {add_save,   add_restore, add_status, add_can
                                     add_verify, add_extract, add_diff};
 
 Exit run(int argc, char** argv) {
-    CLI::App app{"Saves and restores guest RAM through the QMP socket of multifdd or QEMU",
+    CLI::App app{"Saves and restores guest RAM through the QMP socket of multifdd or QEMU, and "
+                 "looks into saved files",
                  "multifdctl"};
     Invocation invocation;
     app.add_option("-s,--socket", invocation.socket, "The server's QMP socket")
@@ -29,9 +31,10 @@ Exit run(int argc, char** argv) {
     app.footer("Examples:\n"
                "  multifdctl -s /run/vm.qmp save /var/lib/vm/ram.mig --channels 4\n"
                "  multifdctl -g demo restore /var/lib/vm/ram.mig\n"
-               "  MULTIFD_SOCKET=/run/vm.qmp multifdctl status\n\n"
-               "Exit status: 0 done, 1 failed, 2 wrong options or server not reached, 130 "
-               "interrupted.");
+               "  MULTIFD_SOCKET=/run/vm.qmp multifdctl status\n"
+               "  multifdctl verify /var/lib/vm/ram.mig\n\n"
+               "Exit status: 0 done, 1 failed, 2 wrong options, server not reached or file not "
+               "read,\n130 interrupted.");
     for (const auto add : kCommands)
         add(app, invocation);
     try {

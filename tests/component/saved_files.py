@@ -201,6 +201,32 @@ class Golden(FileTest):
             self.assertEqual(block.get("pages-b"), sizes[1].get(block["name"]))
 
 
+class Documented(FileTest):
+    def members(self, value):
+        if isinstance(value, dict):
+            return set(value).union(*(self.members(member) for member in value.values()))
+        if isinstance(value, list):
+            return set().union(*(self.members(member) for member in value))
+        return set()
+
+    def test_every_member_of_every_object_is_documented(self):
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "qmp", "ctl",
+                               "FILES.md"), encoding="utf-8") as file:
+            listed = set(re.findall(r"`([a-z-]+)`", file.read()))
+        block = self.ram("m0", MIB)
+        block.fill(1)
+        sparse, whole = self.saved("a.mig", block), golden.sample("pc-plain-16m").unpack(self.scratch)
+        said = [self.ask("inspect", path, "--runs", "--deep") for path in (sparse, whole)]
+        said += [self.ask("verify", path, "--deep") for path in (sparse, whole)]
+        said.append(self.ask("extract", whole, "--elf", "-o", self.path("core")))
+        said.append(self.ask("extract", whole, "m0", "-o", self.path("block")))
+        said.append(self.ask("diff", sparse, whole, status=FAILED))
+        os.truncate(sparse, 2 * MIB)
+        said.append(self.ask("inspect", sparse, status=FAILED))
+        said.append(self.ask("verify", sparse, status=FAILED))
+        self.assertEqual(self.members(said) - listed, set())
+
+
 class Damaged(FileTest):
     def test_verify_judges_every_corruption(self):
         sample, cases = golden.corruptions()
