@@ -1,6 +1,5 @@
 #include "qmp/ctl/core_dump.hpp"
 
-#include "channels/file_io.hpp"
 #include "proto/text.hpp"
 #include "qmp/files/page_sinks.hpp"
 #include "qmp/units.hpp"
@@ -33,7 +32,7 @@ Result<files::GuestMapOptions> map_options(const CoreOptions& options) {
 Result<CoreDump> plan_core_dump(const SavedFile& saved, const std::string& block,
                                 const CoreOptions& options) {
     if (!block.empty() && saved.find_block(block) == nullptr)
-        return bad_argument("there is no block " + printable(block) + " in the file; It has " +
+        return bad_argument("there is no block " + printable(block) + " in the file; it has " +
                             saved.block_names());
     MFD_TRY(const auto map, map_options(options));
     MFD_TRY(const auto ranges,
@@ -53,11 +52,11 @@ Result<CoreDump> plan_core_dump(const SavedFile& saved, const std::string& block
 Result<std::uint64_t> write_core_dump(const SavedFile& saved, const CoreDump& core,
                                       files::OutputFile& out) {
     MFD_CHECK(out.set_length(core.frame.length));
-    MFD_CHECK(write_all_at(out.fd(), core.frame.head, 0));
+    MFD_CHECK(files::write_stream({out.fd(), out.path()}, core.frame.head));
     std::uint64_t written = core.frame.head.size();
     for (std::size_t i = 0; i < core.ranges.size(); ++i) {
         const GuestRange& range = core.ranges[i];
-        files::SparseFileSink sink(out.fd(), PageIndex(range.pages.first), core.frame.segments[i]);
+        files::SparseFileSink sink(out, PageIndex(range.pages.first), core.frame.segments[i]);
         MFD_CHECK(files::walk_pages(saved, saved.blocks()[range.block], range.pages, sink));
         written += sink.written_bytes();
     }

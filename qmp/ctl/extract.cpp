@@ -42,13 +42,14 @@ struct Extraction {
 Result<const DecodedBlock*> wanted_block(const SavedFile& saved, const std::string& name) {
     if (const DecodedBlock* const block = saved.find_block(name))
         return block;
-    return bad_argument(
-        (name.empty() ? "which block?" : "there is no block " + printable(name) + " in the file;") +
-        " It has " + saved.block_names());
+    return bad_argument((name.empty()
+                             ? "which block? The file has "
+                             : "there is no block " + printable(name) + " in the file; it has ") +
+                        saved.block_names());
 }
 
 Result<void> to_standard_output(const Extraction& extraction, bool hex) {
-    const FdRef out(STDOUT_FILENO);
+    const files::Stream out{FdRef(STDOUT_FILENO), "standard output"};
     if (!hex) {
         files::StreamSink sink(out);
         return files::walk_pages(extraction.saved, extraction.block, extraction.pages, sink);
@@ -64,14 +65,14 @@ Result<void> to_standard_output(const Extraction& extraction, bool hex) {
 Result<std::uint64_t> to_file(const Extraction& extraction, OutputFile& out, bool hex) {
     if (!hex) {
         MFD_CHECK(out.set_length(extraction.pages.count * kPageSize));
-        files::SparseFileSink sink(out.fd(), PageIndex(extraction.pages.first), FileOffset(0));
+        files::SparseFileSink sink(out, PageIndex(extraction.pages.first), FileOffset(0));
         MFD_CHECK(files::walk_pages(extraction.saved, extraction.block, extraction.pages, sink));
         return sink.written_bytes();
     }
     std::uint64_t written = 0;
     files::HexSink sink(PageIndex(extraction.pages.first), [&](std::string_view text) {
         written += text.size();
-        return files::write_stream(out.fd(), std::as_bytes(std::span(text)));
+        return files::write_stream({out.fd(), out.path()}, std::as_bytes(std::span(text)));
     });
     MFD_CHECK(files::walk_pages(extraction.saved, extraction.block, extraction.pages, sink));
     MFD_CHECK(sink.finish());
@@ -120,11 +121,9 @@ Result<Exit> extract(const ExtractOptions& options) {
     }
     MFD_TRY(auto out, OutputFile::create(options.out, options.force ? files::Existing::Replace
                                                                     : files::Existing::Keep));
-    auto written = to_file(extraction, out, options.hex);
-    if (!written)
-        return with_context("write " + options.out, std::move(written).error());
+    MFD_TRY(const std::uint64_t written, to_file(extraction, out, options.hex));
     MFD_CHECK(out.complete());
-    report(options, options.hex ? *written : pages.count * kPageSize, *written, {});
+    report(options, options.hex ? written : pages.count * kPageSize, written, {});
     return Exit::Ok;
 }
 
@@ -140,9 +139,10 @@ Exit run_extract(const ExtractOptions& options) {
     auto done = extract(options);
     if (done)
         return *done;
-    if (done.error().code == Errc::BadFormat && !options.no_verify)
-        done.error().what += "; --no-verify does without checksums";
-    return fail_on_file("extract", done.error());
+    Error error = done.error();
+    if (error.what.find("checksum") != std::string::npos && !options.no_verify)
+        error.what += "; --no-verify takes it as it is";
+    return fail_on_file("extract", error);
 }
 
 } // namespace

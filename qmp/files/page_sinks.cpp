@@ -12,16 +12,20 @@ namespace mfd::files {
 
 Result<void> SparseFileSink::data(PageIndex first, std::span<const std::byte> pages) {
     written_ += pages.size();
-    return write_all_at(file_, pages, offset_.value + (first.value - first_.value) * kPageSize);
+    auto done =
+        write_all_at(file_.fd(), pages, offset_.value + (first.value - first_.value) * kPageSize);
+    if (!done)
+        return with_context("write " + file_.path(), std::move(done).error());
+    return {};
 }
 
-Result<void> write_stream(FdRef stream, std::span<const std::byte> bytes) {
+Result<void> write_stream(const Stream& stream, std::span<const std::byte> bytes) {
     while (!bytes.empty()) {
-        const ssize_t moved = ::write(stream.get(), bytes.data(), bytes.size());
+        const ssize_t moved = ::write(stream.fd.get(), bytes.data(), bytes.size());
         if (moved < 0 && errno == EINTR)
             continue;
         if (moved < 0)
-            return make_sys_error("write", errno);
+            return make_sys_error("write " + std::string(stream.name), errno);
         bytes = bytes.subspan(static_cast<std::size_t>(moved));
     }
     return {};

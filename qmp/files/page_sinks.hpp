@@ -3,6 +3,7 @@
 
 #include "channels/unique_fd.hpp"
 #include "qmp/files/hex_dump.hpp"
+#include "qmp/files/output_file.hpp"
 #include "qmp/files/page_walk.hpp"
 
 #include <functional>
@@ -13,28 +14,35 @@ namespace mfd::files {
 // Into a file that is all hole: zeros stay holes. `first` goes to `offset`.
 class SparseFileSink final : public PageSink {
 public:
-    SparseFileSink(FdRef file, PageIndex first, FileOffset offset)
+    SparseFileSink(const OutputFile& file, PageIndex first, FileOffset offset)
         : file_(file), first_(first), offset_(offset) {}
     Result<void> data(PageIndex first, std::span<const std::byte> pages) override;
     Result<void> zeros(PageRun) override { return {}; }
     [[nodiscard]] std::uint64_t written_bytes() const { return written_; }
 
 private:
-    FdRef file_;
+    const OutputFile& file_;
     PageIndex first_;
     FileOffset offset_;
     std::uint64_t written_ = 0;
 };
 
+// What takes bytes one after the other; `name` is for errors.
+struct Stream {
+    FdRef fd;
+    std::string_view name;
+};
+Result<void> write_stream(const Stream& stream, std::span<const std::byte> bytes);
+
 // One after the other, zeros included: into a pipe.
 class StreamSink final : public PageSink {
 public:
-    explicit StreamSink(FdRef stream) : stream_(stream) {}
+    explicit StreamSink(Stream stream) : stream_(stream) {}
     Result<void> data(PageIndex first, std::span<const std::byte> pages) override;
     Result<void> zeros(PageRun run) override;
 
 private:
-    FdRef stream_;
+    Stream stream_;
 };
 
 // As text, by offsets in the block.
@@ -51,8 +59,5 @@ private:
     HexDump dump_;
     Put put_;
 };
-
-// All of it, also to what takes a piece at a time.
-Result<void> write_stream(FdRef stream, std::span<const std::byte> bytes);
 
 } // namespace mfd::files
