@@ -170,6 +170,7 @@ void add_extract(CLI::App& app, Invocation& invocation) {
                      "BLOCK,...: with --elf, the blocks that are the guest's memory from "
                      "address 0 on")
         ->delimiter(',')
+        ->allow_extra_args(false)
         ->needs(elf);
     command
         ->add_option("--at", options->core.at,

@@ -165,9 +165,11 @@ void add_inspect(CLI::App& app, Invocation& invocation) {
     const auto options = std::make_shared<InspectOptions>();
     add_file_argument(*command, options->file);
     add_offset_option(*command, options->offset);
-    command->add_flag("--json", options->json, "All of it, as one object");
-    command->add_flag("--runs", options->runs,
-                      "With --json: the runs of stored, zero and stale pages of each block");
+    auto* json = command->add_flag("--json", options->json, "All of it, as one object");
+    command
+        ->add_flag("--runs", options->runs,
+                   "With --json: the runs of stored, zero and stale pages of each block")
+        ->needs(json);
     command->add_flag("--deep", options->deep,
                       "Read the stored pages too, and count those that are zero");
     command->footer("A stale page is zero by the bitmap, but its slot holds data: what a live save "

@@ -78,10 +78,10 @@ private:
             MFD_TRY(const std::size_t block, take(wanted));
             found.push_back(block);
         }
-        if (!options.ram.empty() || !options.at.empty())
+        if (!options.ram.empty() || overlaps(0, kPageSize))
             return found;
         for (std::size_t i = 0; i < blocks_.size(); ++i)
-            if (may_be_ram(blocks_[i].layout.idstr))
+            if (!placed_[i] && may_be_ram(blocks_[i].layout.idstr))
                 found.push_back(i);
         if (found.size() > 1) {
             std::string names;

@@ -29,10 +29,11 @@ struct GuestRange {
 };
 
 struct GuestMapOptions {
-    std::vector<std::string> ram; // the blocks that are the guest's RAM, in their order; empty: the
-                                  // only one that can be
-    std::vector<std::pair<std::string, std::uint64_t>>
-        at; // blocks at these addresses, in one piece
+    // The blocks that are the guest's RAM, in their order. Empty: the only one that can be, unless
+    // `at` has one at address 0.
+    std::vector<std::string> ram;
+    // Blocks at these addresses, in one piece.
+    std::vector<std::pair<std::string, std::uint64_t>> at;
 };
 
 // In ascending order of address. Errors: a name that is not in the file, ranges that overlap, or

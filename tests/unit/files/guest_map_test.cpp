@@ -63,6 +63,15 @@ TEST_CASE("several blocks that are told to be RAM follow each other around the h
     CHECK(refused.error().what.find("n1, n0, d0") != std::string::npos);
 }
 
+TEST_CASE("a block that is placed leaves the only other one to be the RAM, unless it lies at 0",
+          "[guest_map]") {
+    const auto two = blocks({{"m0", 2 * kGiB}, {"d0", kGiB}});
+    CHECK(mapped("none", two, {{}, {{"d0", 8 * kGiB}}}) ==
+          std::vector<GuestRange>{{0, {0, 2 * kPages}, 0}, {1, {0, kPages}, 8 * kGiB}});
+    CHECK(mapped("none", two, {{}, {{"d0", 0}}}) ==
+          std::vector<GuestRange>{{1, {0, kPages}, 0}, {0, {0, 2 * kPages}, 1024 * kGiB, false}});
+}
+
 TEST_CASE("firmware ends at 4 GiB, and what has no known place lies from 1 TiB on", "[guest_map]") {
     const auto all = blocks({{"pc.ram", kGiB},
                              {"0000:00:02.0/vga.vram", 16 << 20},
