@@ -77,6 +77,40 @@ Result<std::uint64_t> parse_size(std::string_view text) {
     return static_cast<std::uint64_t>(value);
 }
 
+Result<std::uint64_t> parse_rate(std::string_view text) {
+    auto size = parse_size(text.ends_with("/s") ? text.substr(0, text.size() - 2) : text);
+    if (!size)
+        return Error{Errc::BadArgument,
+                     "'" + std::string(text) +
+                         "' is no rate: write bytes per second, or 64M, "
+                         "1.5GiB/s",
+                     0};
+    return size;
+}
+
+Result<std::chrono::milliseconds> parse_time(std::string_view text) {
+    const Error wrong{Errc::BadArgument,
+                      "'" + std::string(text) +
+                          "' is no time: write milliseconds, or 300ms, 1.5s, "
+                          "2min",
+                      0};
+    double value = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, fault] = std::from_chars(text.data(), end, value, std::chars_format::fixed);
+    if (fault != std::errc() || value < 0)
+        return wrong;
+    std::string_view unit(stop, static_cast<std::size_t>(end - stop));
+    unit.remove_prefix(unit.starts_with(' ') ? 1 : 0);
+    const double factor = unit.empty() || unit == "ms" ? 1
+                          : unit == "s"                ? 1000
+                          : unit == "min"              ? 60'000
+                                                       : 0;
+    const double ms = value * factor;
+    if (factor == 0 || ms > 1e15 || ms != std::floor(ms))
+        return wrong;
+    return std::chrono::milliseconds(static_cast<std::int64_t>(ms));
+}
+
 std::string format_bytes(std::uint64_t bytes) {
     return scaled(static_cast<double>(bytes), "");
 }

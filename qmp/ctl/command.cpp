@@ -2,6 +2,8 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
+#include <utility>
 
 namespace mfd::ctl {
 
@@ -48,11 +50,42 @@ Result<std::string> socket_of(const Invocation& invocation) {
     return std::string(kServiceFolder) + invocation.guest + ".qmp";
 }
 
+// What to do about a refusal, by the words that QEMU and multifdd have for it.
+std::string remedy(std::string_view text) {
+    constexpr std::pair<std::string_view, std::string_view> kRemedies[] = {
+        {"migration process in progress", "wait until it ends, or end it with 'multifdctl cancel'"},
+        {"Guest is waiting for an incoming migration",
+         "'multifdctl restore FILE' gives it its memory"},
+        {"has not been found", "'multifdctl qmp query-commands' lists what this server has"},
+        {"is for queries only", "use one that is not read-only"},
+    };
+    for (const auto& [sign, what] : kRemedies)
+        if (text.find(sign) != std::string_view::npos)
+            return "; " + std::string(what);
+    return {};
+}
+
 } // namespace
 
 Result<Client> connect(const Invocation& invocation) {
     MFD_TRY(const auto path, socket_of(invocation));
     return Client::connect(path);
+}
+
+Exit with_client(const Invocation& invocation, std::string_view command,
+                 const std::function<Result<Exit>(Client&)>& run) {
+    auto client = connect(invocation);
+    if (!client)
+        return fail(command, client.error(), Exit::Usage);
+    const auto status = run(*client);
+    if (status)
+        return *status;
+    return fail(command, {status.error().code, status.error().what + remedy(status.error().what)});
+}
+
+void print_json(const Json& value) {
+    constexpr bool kAscii = true;
+    std::cout << value.dump(2, ' ', kAscii, Json::error_handler_t::replace) << "\n";
 }
 
 } // namespace mfd::ctl

@@ -46,6 +46,12 @@ void add_inspect(CLI::App& app, Invocation& invocation);
 void add_verify(CLI::App& app, Invocation& invocation);
 void add_extract(CLI::App& app, Invocation& invocation);
 void add_diff(CLI::App& app, Invocation& invocation);
+void add_pause(CLI::App& app, Invocation& invocation);
+void add_resume(CLI::App& app, Invocation& invocation);
+void add_set(CLI::App& app, Invocation& invocation);
+void add_caps(CLI::App& app, Invocation& invocation);
+void add_objects(CLI::App& app, Invocation& invocation);
+void add_fdsets(CLI::App& app, Invocation& invocation);
 
 // Writes "multifdctl: command: text" to stderr.
 void say(std::string_view command, std::string_view text);
@@ -54,5 +60,12 @@ Exit fail(std::string_view command, const Error& error, Exit status = Exit::Fail
 
 // Connects to the server of this invocation. The error's text says how to name one.
 Result<Client> connect(const Invocation& invocation);
+// Connects and runs; what fails is said, with what may help where that is known.
+Exit with_client(const Invocation& invocation, std::string_view command,
+                 const std::function<Result<Exit>(Client&)>& run);
+
+// To stdout, indented, ASCII only, since names in files are untrusted; bytes that are no UTF-8 as
+// U+FFFD.
+void print_json(const Json& value);
 
 } // namespace mfd::ctl

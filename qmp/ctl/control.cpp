@@ -64,13 +64,7 @@ void add_simple(CLI::App& app, Invocation& invocation, const std::string& name,
                 const std::string& description, Result<Exit> (*run)(Client&)) {
     auto* command = app.add_subcommand(name, description);
     command->callback([name, run, &invocation] {
-        invocation.run = [name, run, &invocation] {
-            auto client = connect(invocation);
-            if (!client)
-                return fail(name, client.error(), Exit::Usage);
-            const auto status = run(*client);
-            return status ? *status : fail(name, status.error());
-        };
+        invocation.run = [name, run, &invocation] { return with_client(invocation, name, run); };
     });
 }
 

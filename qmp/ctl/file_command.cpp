@@ -42,9 +42,4 @@ Exit fail_on_file(std::string_view command, const Error& error) {
     return fail(command, error, exit_of(error));
 }
 
-void print_json(const Json& value) {
-    constexpr bool kAscii = true;
-    std::cout << value.dump(2, ' ', kAscii, Json::error_handler_t::replace) << "\n";
-}
-
 } // namespace mfd::ctl

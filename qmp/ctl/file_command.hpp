@@ -23,7 +23,4 @@ Exit exit_of(const Error& error);
 // Says the error and gives exit_of() it.
 Exit fail_on_file(std::string_view command, const Error& error);
 
-// To standard output, ASCII only: names in files are untrusted.
-void print_json(const Json& value);
-
 } // namespace mfd::ctl

@@ -91,6 +91,18 @@ std::vector<std::string> SchemaHelp::values(const std::string& type) const {
     return list;
 }
 
+std::vector<SchemaHelp::Argument> SchemaHelp::arguments(const std::string& command) const {
+    return members(argument_type(command));
+}
+
+std::string SchemaHelp::kind(const std::string& type) const {
+    const Json* found = entity(type);
+    if (found == nullptr)
+        return {};
+    auto meta = text_in(*found, "meta-type");
+    return meta == "builtin" ? type : meta;
+}
+
 std::string SchemaHelp::type_text(const std::string& type) const {
     const Json* found = entity(type);
     if (found == nullptr)

@@ -13,6 +13,12 @@ namespace mfd::ctl {
 
 class SchemaHelp {
 public:
+    struct Argument {
+        std::string name;
+        std::string type; // by its name in the schema
+        bool optional = false;
+    };
+
     // Odd entries are passed over; an empty array is fine, there is just nothing to offer then.
     explicit SchemaHelp(const qmp::Json& schema);
 
@@ -24,17 +30,18 @@ public:
     // One line per argument; empty for an unknown command.
     [[nodiscard]] std::string describe(const std::string& command) const;
 
-private:
-    struct Argument {
-        std::string name;
-        std::string type;
-        bool optional = false;
-    };
+    // What `command` takes, the members of all variants included.
+    [[nodiscard]] std::vector<Argument> arguments(const std::string& command) const;
+    // "int", "bool", "str" of a builtin, else "enum", "array", "object", "alternate"; empty for a
+    // type that the schema does not have.
+    [[nodiscard]] std::string kind(const std::string& type) const;
+    // All values of an enumeration or of "bool"; empty for others.
+    [[nodiscard]] std::vector<std::string> values(const std::string& type) const;
 
+private:
     [[nodiscard]] const qmp::Json* entity(const std::string& name) const;
     // Members of an object type, those of all its variants included.
     [[nodiscard]] std::vector<Argument> members(const std::string& type) const;
-    [[nodiscard]] std::vector<std::string> values(const std::string& type) const;
     [[nodiscard]] std::string argument_type(const std::string& command) const;
     [[nodiscard]] std::string type_text(const std::string& type) const;
     [[nodiscard]] std::vector<std::string> complete_argument(const std::string& command,

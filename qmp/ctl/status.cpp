@@ -24,7 +24,7 @@ Exit run_status(const Invocation& invocation, bool json) {
             all[command] = std::move(reply->value);
     }
     if (json)
-        std::cout << all.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+        print_json(all);
     else
         std::cout << status_text(all);
     return Exit::Ok;
