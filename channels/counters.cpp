@@ -28,15 +28,24 @@ std::uint64_t LatencyHistogram::upper_us(std::size_t bucket) {
 }
 
 void LatencyHistogram::add(std::chrono::nanoseconds duration) {
-    const auto us = std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
-    buckets_[bucket_of(static_cast<std::uint64_t>(std::max<std::int64_t>(us, 0)))].fetch_add(
-        1, kRelaxed);
+    const auto signed_us = std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+    const auto us = static_cast<std::uint64_t>(std::max<std::int64_t>(signed_us, 0));
+    bump(buckets_[bucket_of(us)], 1);
+    bump(total_us_, us);
 }
 
 std::uint64_t LatencyHistogram::count() const {
     std::uint64_t total = 0;
     for (const auto& bucket : buckets_)
         total += bucket.load(kRelaxed);
+    return total;
+}
+
+std::uint64_t LatencyHistogram::count_below_power_of_two(unsigned power) const {
+    const std::size_t end = std::min(bucket_of(std::uint64_t{1} << power), kBuckets);
+    std::uint64_t total = 0;
+    for (std::size_t bucket = 0; bucket < end; ++bucket)
+        total += buckets_[bucket].load(kRelaxed);
     return total;
 }
 
@@ -56,7 +65,16 @@ std::uint64_t LatencyHistogram::percentile_us(double percent) const {
 
 void LatencyHistogram::merge(const LatencyHistogram& other) {
     for (std::size_t bucket = 0; bucket < kBuckets; ++bucket)
-        buckets_[bucket].fetch_add(other.buckets_[bucket].load(kRelaxed), kRelaxed);
+        bump(buckets_[bucket], other.buckets_[bucket].load(kRelaxed));
+    bump(total_us_, other.total_us_.load(kRelaxed));
+}
+
+void ChannelCounters::merge(const ChannelCounters& other) {
+    for (const auto member : {&ChannelCounters::normal_pages, &ChannelCounters::duplicate_pages,
+                              &ChannelCounters::bytes, &ChannelCounters::transfers,
+                              &ChannelCounters::direct_refusals, &ChannelCounters::queue_wait_us})
+        bump(this->*member, (other.*member).load(kRelaxed));
+    latency.merge(other.latency);
 }
 
 std::uint64_t Counters::sum(std::atomic<std::uint64_t> ChannelCounters::*member) const {

@@ -12,7 +12,14 @@
 
 namespace mfd {
 
-// Durations in buckets that are a quarter of an octave wide, 1 us to over an hour.
+// Adds to a counter that only this thread writes: without the bus lock of fetch_add, which the page
+// loop would feel.
+inline void bump(std::atomic<std::uint64_t>& counter, std::uint64_t n) {
+    counter.store(counter.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+}
+
+// Durations in buckets that are a quarter of an octave wide, 1 us to over an hour. One thread adds,
+// any may read.
 class LatencyHistogram {
 public:
     void add(std::chrono::nanoseconds duration);
@@ -20,6 +27,9 @@ public:
     // below; 0 without any values.
     [[nodiscard]] std::uint64_t percentile_us(double percent) const;
     [[nodiscard]] std::uint64_t count() const;
+    // Those shorter than 2^power us; power is at least 2.
+    [[nodiscard]] std::uint64_t count_below_power_of_two(unsigned power) const;
+    [[nodiscard]] std::uint64_t total_us() const { return total_us_.load(); }
     // Adds another one's values to this one: how channels become a total.
     void merge(const LatencyHistogram& other);
 
@@ -28,13 +38,8 @@ private:
     static std::size_t bucket_of(std::uint64_t us);
     static std::uint64_t upper_us(std::size_t bucket);
     std::array<std::atomic<std::uint64_t>, kBuckets> buckets_{};
+    std::atomic<std::uint64_t> total_us_{0};
 };
-
-// Adds to a counter that only this thread writes: without the bus lock of fetch_add, which the page
-// loop would feel.
-inline void bump(std::atomic<std::uint64_t>& counter, std::uint64_t n) {
-    counter.store(counter.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-}
 
 struct alignas(64) ChannelCounters {
     std::atomic<std::uint64_t> normal_pages{0};    // stored (or loaded), again in every pass
@@ -44,6 +49,9 @@ struct alignas(64) ChannelCounters {
     std::atomic<std::uint64_t> direct_refusals{0}; // went on through the page cache
     std::atomic<std::uint64_t> queue_wait_us{0}; // waited because all its transfers were in flight
     LatencyHistogram latency;                    // of one transfer, from start to completion
+
+    // Adds another one's numbers to these: how jobs become a total.
+    void merge(const ChannelCounters& other);
 };
 
 class Counters {

@@ -84,7 +84,9 @@ Daemon::Daemon(Options options, Log& log, const ServiceManager& manager, StateKe
                    .minor = kQemuMinor,
                    .micro = kQemuMicro,
                    .package = std::string("multifdd-") + kVersionText}),
-      server_(io_, dispatcher_), signals_(io_, SIGTERM, SIGINT, SIGHUP), give_up_(io_) {
+      server_(io_, dispatcher_),
+      metrics_server_(io_, [this](MetricFormat format) { return metrics(format); }),
+      signals_(io_, SIGTERM, SIGINT, SIGHUP), give_up_(io_) {
     add_status_commands(dispatcher_, context_);
     add_descriptor_commands(dispatcher_, context_);
     add_migration_commands(dispatcher_, context_);
@@ -95,6 +97,7 @@ Daemon::Daemon(Options options, Log& log, const ServiceManager& manager, StateKe
     };
     migration_.on_status = [this] {
         log_job(log_, migration_.status(), migration_.report());
+        job_metrics_.note(migration_.status(), migration_.report());
         notifier_.changed();
     };
     if (keeper_.active()) {
@@ -108,6 +111,7 @@ Result<void> Daemon::start() {
     log_start();
     MFD_CHECK(make_guest());
     MFD_CHECK(listen());
+    MFD_CHECK(listen_for_metrics());
     MFD_CHECK(confine());
     // From here on threads are started.
     MFD_CHECK(make_workloads());
@@ -179,6 +183,9 @@ Result<void> Daemon::confine() {
     for (const QmpEndpoint& endpoint : options_.qmp)
         if (!endpoint.path.empty())
             plan.remove_at_end.push_back(endpoint.path);
+    for (const MetricsEndpoint& endpoint : options_.metrics)
+        if (!endpoint.path.empty())
+            plan.remove_at_end.push_back(endpoint.path);
     if (!options_.pid_file.empty())
         plan.remove_at_end.push_back(options_.pid_file);
     if (!options_.env_file.empty())
@@ -207,6 +214,44 @@ Result<void> Daemon::listen() {
             MFD_CHECK(server_.listen(endpoint.path, listen_options));
     }
     return {};
+}
+
+Result<void> Daemon::listen_for_metrics() {
+    if (options_.metrics.empty())
+        return {};
+    MFD_TRY(process_metrics_, ProcessMetrics::open());
+    for (const MetricsEndpoint& endpoint : options_.metrics) {
+        auto socket = open_metrics_socket(endpoint);
+        if (!socket.has_value())
+            return with_context(endpoint.fd < 0 ? "-metrics" : "passed by the service manager",
+                                std::move(socket).error());
+        MFD_CHECK(metrics_server_.listen(std::move(*socket), endpoint.path));
+    }
+    return {};
+}
+
+std::string Daemon::metrics(MetricFormat format) const {
+    MetricText out(format);
+    out.info("multifdd_build", "The program.");
+    out.value({{"version", kVersionText}}, std::uint64_t{1});
+    out.info("multifdd_guest", "The guest.");
+    out.value({{"name", options_.name}, {"uuid", options_.uuid}}, std::uint64_t{1});
+    out.gauge("multifdd_guest_running", "1 while the guest runs.");
+    out.value({}, std::uint64_t{run_.running() ? 1U : 0U});
+    std::uint64_t blocks = 0;
+    std::uint64_t bytes = 0;
+    for (const MemoryBackend* block : objects_.memory().blocks()) {
+        ++blocks;
+        bytes += block->size();
+    }
+    out.gauge("multifdd_guest_ram_blocks", "Blocks of guest RAM.");
+    out.value({}, blocks);
+    out.gauge("multifdd_guest_ram_bytes", "Size of guest RAM.");
+    out.value({}, bytes);
+    job_metrics_.write(out, migration_.status(), migration_.report());
+    if (process_metrics_)
+        process_metrics_->write(out);
+    return out.take();
 }
 
 void Daemon::wait_for_signal() {
@@ -286,6 +331,7 @@ void Daemon::end(int exit_status, const std::string& status) {
         std::_Exit(exit_status_);
     });
     migration_.shut_down([this] {
+        metrics_server_.close();
         server_.shutdown([this] {
             give_up_.cancel();
             io_.stop();

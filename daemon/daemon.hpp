@@ -5,6 +5,9 @@
 #include "channels/fdset.hpp"
 #include "daemon/commands/commands.hpp"
 #include "daemon/guest/guest_objects.hpp"
+#include "daemon/metrics/job_metrics.hpp"
+#include "daemon/metrics/metrics_server.hpp"
+#include "daemon/metrics/process_metrics.hpp"
 #include "daemon/migration_service.hpp"
 #include "daemon/options.hpp"
 #include "daemon/run_control.hpp"
@@ -54,6 +57,8 @@ private:
     // Memory first: the emulated guests start threads, which must find the sandbox in force.
     Result<void> make_memory();
     Result<void> listen();
+    Result<void> listen_for_metrics();
+    [[nodiscard]] std::string metrics(MetricFormat format) const;
     Result<void> confine();
     Result<void> make_workloads();
     Result<void> add_object(const std::string& option);
@@ -86,6 +91,9 @@ private:
     CommandContext context_;
     qmp::Dispatcher dispatcher_;
     qmp::Server server_; // after what its commands use
+    JobMetrics job_metrics_;
+    std::optional<ProcessMetrics> process_metrics_; // nothing: nobody is served metrics
+    MetricsServer metrics_server_;                  // after what it tells about
     boost::asio::signal_set signals_;
     boost::asio::steady_timer give_up_;
     int exit_status_ = 0;

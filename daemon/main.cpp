@@ -23,6 +23,7 @@ namespace {
 mfd::Result<int> run(mfd::Options options, const mfd::ServiceManager& manager) {
     MFD_TRY(auto passed, mfd::take_passed_descriptors());
     MFD_CHECK(mfd::activate_qmp_sockets(passed, options.qmp));
+    mfd::activate_metrics_sockets(passed, options.metrics);
     std::optional<mfd::Background> background;
     if (options.daemonize) {
         MFD_TRY(background, mfd::Background::detach());

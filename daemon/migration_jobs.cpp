@@ -147,7 +147,7 @@ void MigrationService::finish_save(const Result<void>& result) {
         set_status(MigrationStatus::Cancelled);
     } else {
         run_.give_up_save();
-        fail(settings_.files.explain(file_, result.error()).what);
+        fail(settings_.files.explain(file_, result.error()));
     }
     give_reply({}); // a cancel that came before the file was open
     if (after_job_)
@@ -164,14 +164,14 @@ void MigrationService::finish_load(Result<RestoreJob::Outcome> result, bool exit
         set_status(MigrationStatus::Completed);
     } else if (reply_) {
         incoming_ = Incoming::Waiting; // the file could not be opened: another try may go better
-        fail(settings_.files.explain(file_, result.error()).what);
+        fail(settings_.files.explain(file_, result.error()));
     } else {
         const Error& error = result.error();
         const int otherwise = error.code == Errc::Cancelled ? ECANCELED : EINVAL;
         const std::string text =
             "load of migration failed: " + errno_text(error.sys != 0 ? error.sys : otherwise) +
             ": " + error.what;
-        fail(text);
+        fail({error.code, text, error.sys});
         if (exit_on_error && !after_job_ && on_fatal)
             on_fatal(text);
     }
@@ -194,11 +194,12 @@ void MigrationService::end_job() {
     hold_.release();
 }
 
-void MigrationService::fail(const std::string& text) {
+void MigrationService::fail(const Error& error) {
     end_job();
-    report_.error_desc = text;
+    report_.error_desc = error.what;
+    report_.error_cause = name_of_cause(error);
     set_status(MigrationStatus::Failed);
-    give_reply(Error{Errc::Io, text});
+    give_reply(Error{Errc::Io, error.what});
 }
 
 } // namespace mfd

@@ -3,6 +3,7 @@
 #include "proto/checked.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 
 namespace mfd {
@@ -29,6 +30,28 @@ Json channel_json(const ChannelCounters& channel, unsigned index) {
 }
 
 } // namespace
+
+std::string name_of_cause(const Error& error) {
+    if (const char* name = error.sys > 0 ? ::strerrorname_np(error.sys) : nullptr)
+        return name;
+    switch (error.code) {
+    case Errc::Io:
+        return "io";
+    case Errc::BadFormat:
+        return "bad-format";
+    case Errc::BadArgument:
+        return "bad-argument";
+    case Errc::Unsupported:
+        return "unsupported";
+    case Errc::WrongState:
+        return "wrong-state";
+    case Errc::NotFound:
+        return "not-found";
+    case Errc::Cancelled:
+        return "cancelled";
+    }
+    return "io";
+}
 
 std::uint64_t JobReport::milliseconds(Clock::time_point from,
                                       std::optional<Clock::time_point> to) const {

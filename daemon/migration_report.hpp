@@ -3,6 +3,7 @@
 
 #include "daemon/job.hpp"
 #include "daemon/migration_state.hpp"
+#include "proto/error.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -23,6 +24,10 @@ enum class JobKind : std::uint8_t { Save, Load };
     return kind == JobKind::Save ? "save" : "restore";
 }
 
+// The name of the errno, where one is known ("ENOSPC"), else of the code ("bad-format"): few words,
+// to count by.
+[[nodiscard]] std::string name_of_cause(const Error& error);
+
 struct JobReport {
     using Clock = std::chrono::steady_clock;
 
@@ -31,6 +36,7 @@ struct JobReport {
     std::string uri;                       // of the file
     std::shared_ptr<JobProgress> progress; // nothing: there was no job yet
     std::string error_desc;                // empty: none
+    std::string error_cause;               // of a failed job: "ENOSPC", or as name_of_cause() says
     std::size_t blocks = 0;                // of guest RAM
     std::uint64_t ram_bytes = 0;           // all of them
     bool multifd = false;

@@ -127,7 +127,7 @@ void MigrationService::migrate(const Json& arguments, Reply reply) {
     begin(JobKind::Save, *address, std::move(reply));
     auto request = make_save_request(*address);
     if (!request.has_value())
-        return fail(request.error().what);
+        return fail(request.error());
     runner_ = make_runner("mig/src/main");
     runner_->run<void>(
         [request = std::make_shared<SaveRequest>(std::move(*request)),
@@ -171,7 +171,7 @@ void MigrationService::start_load(const MigrationAddress& address, bool exit_on_
     auto request = make_restore_request(address);
     if (!request.has_value()) {
         incoming_ = Incoming::Waiting; // nothing was loaded: another try may go better
-        return fail(request.error().what);
+        return fail(request.error());
     }
     runner_ = make_runner("mig/dst/main");
     runner_->run<RestoreJob::Outcome>(

@@ -124,7 +124,7 @@ private:
     void finish_load(Result<RestoreJob::Outcome> result, bool exit_on_error);
     void end_job();
     void set_status(MigrationStatus status);
-    void fail(const std::string& text);
+    void fail(const Error& error); // its text is what clients are told
     void give_reply(Result<void> result);
     void permit_switchover();
     [[nodiscard]] unsigned channel_count() const;

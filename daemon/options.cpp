@@ -39,7 +39,8 @@ get SHUTDOWN. SIGHUP reads the log level again (--env-file) and opens the log fi
 
 Under systemd: Type=notify gets READY, RELOADING, STOPPING, a STATUS line and, with WatchdogSec=,
 WATCHDOG; --daemonize needs NotifyAccess=all. Sockets named qmp or qmp-NAME (FileDescriptorName=)
-are served in place of --qmp, those named qmp-ro or qmp-ro-NAME for queries and events only.)";
+are served in place of --qmp, those named qmp-ro or qmp-ro-NAME for queries and events only, those
+named metrics or metrics-NAME beside --metrics.)";
 
 Error bad(const std::string& option, const std::string& cause) {
     return {Errc::BadArgument, "-" + option + ": " + cause};
@@ -94,12 +95,12 @@ Result<KeyValueList> keyval(const std::string& option, std::string_view text,
     return list;
 }
 
-Result<mode_t> parse_mode(std::string_view text) {
+Result<mode_t> parse_mode(const std::string& option, std::string_view text) {
     constexpr unsigned all = 0777;
     mode_t mode = 0;
     const auto [end, errc] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
     if (errc != std::errc{} || end != text.data() + text.size() || mode > all)
-        return bad("qmp", "mode '" + std::string(text) + "' is not an octal number up to 0777");
+        return bad(option, "mode '" + std::string(text) + "' is not an octal number up to 0777");
     return mode;
 }
 
@@ -144,13 +145,40 @@ Result<QmpEndpoint> parse_qmp(const std::string& text) {
     if (endpoint.path.empty() && (mode || group))
         return bad("qmp", "mode and group belong to a path; the socket of fd=N has its own");
     if (mode) {
-        MFD_TRY(endpoint.mode, parse_mode(*mode));
+        MFD_TRY(endpoint.mode, parse_mode("qmp", *mode));
     }
     if (group) {
         MFD_TRY(endpoint.group, account("qmp", find_group(std::string(*group))));
     }
     if (endpoint.path.empty()) {
         MFD_TRY(endpoint.fd, number_of<int>(list, "qmp", "fd"));
+    }
+    return endpoint;
+}
+
+Result<MetricsEndpoint> parse_metrics(const std::string& text) {
+    constexpr std::string_view kUnix = "unix:";
+    constexpr std::string_view kTcp = "tcp:";
+    if (text.starts_with(kTcp)) {
+        auto endpoint = parse_loopback(std::string_view(text).substr(kTcp.size()));
+        if (!endpoint.has_value())
+            return bad("metrics", endpoint.error().what);
+        return endpoint;
+    }
+    if (!text.starts_with(kUnix))
+        return bad("metrics", "'" + text + "' is neither unix:PATH nor tcp:127.0.0.1:PORT");
+    MFD_TRY(const auto list,
+            keyval("metrics", std::string_view(text).substr(kUnix.size()), "path"));
+    MFD_CHECK(refuse_unknown(list, "metrics", {"path", "mode", "group"}));
+    MetricsEndpoint endpoint;
+    endpoint.path = std::string(list.find("path").value_or(""));
+    if (endpoint.path.empty())
+        return bad("metrics", "'" + text + "' names no path");
+    if (const auto mode = list.find("mode")) {
+        MFD_TRY(endpoint.mode, parse_mode("metrics", *mode));
+    }
+    if (const auto group = list.find("group")) {
+        MFD_TRY(endpoint.group, account("metrics", find_group(std::string(*group))));
     }
     return endpoint;
 }
@@ -197,6 +225,7 @@ std::vector<std::string> normalise(int argc, const char* const* argv) {
 // The raw texts, as they stand on the command line.
 struct RawOptions {
     std::vector<std::string> qmp;
+    std::vector<std::string> metrics;
     std::vector<std::string> add_fd;
     std::string machine;
     std::string memory;
@@ -247,6 +276,11 @@ void declare(CLI::App& app, Options& options, RawOptions& raw) {
                    "there")
         ->take_all()
         ->allow_extra_args(false);
+    app.add_option("--metrics", raw.metrics,
+                   "unix:PATH[,mode=0660][,group=NAME]|tcp:127.0.0.1:PORT: serve metrics there, at "
+                   "/metrics, in the formats of Prometheus and OpenMetrics (default: nowhere)")
+        ->take_all()
+        ->allow_extra_args(false);
     app.add_option("--add-fd", raw.add_fd,
                    "set=N,fd=N[,opaque=TEXT]: put an inherited descriptor into a set")
         ->take_all()
@@ -295,6 +329,10 @@ Result<void> convert(const RawOptions& raw, Options& options) {
     for (const std::string& text : raw.qmp) {
         MFD_TRY(auto endpoint, parse_qmp(text));
         options.qmp.push_back(std::move(endpoint));
+    }
+    for (const std::string& text : raw.metrics) {
+        MFD_TRY(auto endpoint, parse_metrics(text));
+        options.metrics.push_back(std::move(endpoint));
     }
     for (const std::string& text : raw.add_fd) {
         MFD_TRY(auto inherited, parse_add_fd(text));

@@ -1,6 +1,7 @@
 // The command line: QEMU's spelling for what both have, with one dash or two, and our own options.
 #pragma once
 
+#include "daemon/metrics/metrics_endpoint.hpp"
 #include "daemon/sandbox/sandbox.hpp"
 #include "proto/error.hpp"
 
@@ -41,6 +42,7 @@ enum class KeepState : std::uint8_t {
 struct Options {
     std::vector<std::string> objects; // texts of -object, in order
     std::vector<QmpEndpoint> qmp;
+    std::vector<MetricsEndpoint> metrics;
     std::vector<InheritedFd> add_fd;
     std::optional<std::string> machine;        // nothing: not given
     std::string memory_backend;                // of -machine; empty: none

@@ -22,4 +22,13 @@ Result<void> activate_qmp_sockets(std::vector<PassedDescriptor>& passed,
     return {};
 }
 
+void activate_metrics_sockets(std::vector<PassedDescriptor>& passed,
+                              std::vector<MetricsEndpoint>& endpoints) {
+    for (PassedDescriptor& socket : take_metrics_sockets(passed)) {
+        MetricsEndpoint endpoint;
+        endpoint.fd = socket.fd.release();
+        endpoints.push_back(std::move(endpoint));
+    }
+}
+
 } // namespace mfd

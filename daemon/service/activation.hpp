@@ -14,4 +14,9 @@ namespace mfd {
 [[nodiscard]] Result<void> activate_qmp_sockets(std::vector<PassedDescriptor>& passed,
                                                 std::vector<QmpEndpoint>& endpoints);
 
+// The same for metrics, whose sockets are served beside those of --metrics. What they are is
+// checked when they are opened.
+void activate_metrics_sockets(std::vector<PassedDescriptor>& passed,
+                              std::vector<MetricsEndpoint>& endpoints);
+
 } // namespace mfd

@@ -27,6 +27,17 @@ bool is_of_family(std::string_view name, std::string_view family) {
     return name.starts_with(family) && (name.size() == family.size() || name[family.size()] == '-');
 }
 
+std::vector<PassedDescriptor> take_family(std::vector<PassedDescriptor>& passed,
+                                          std::string_view family) {
+    const auto first = std::stable_partition(passed.begin(), passed.end(), [&](const auto& entry) {
+        return !is_of_family(entry.name, family);
+    });
+    std::vector<PassedDescriptor> taken(std::make_move_iterator(first),
+                                        std::make_move_iterator(passed.end()));
+    passed.erase(first, passed.end());
+    return taken;
+}
+
 Error refused(const PassedDescriptor& descriptor, const std::string& cause) {
     return {Errc::BadArgument,
             "descriptor '" + descriptor.name + "' passed by the service manager: " + cause};
@@ -55,13 +66,12 @@ bool names_read_only_socket(std::string_view name) {
     return is_of_family(name, "qmp-ro");
 }
 
+std::vector<PassedDescriptor> take_metrics_sockets(std::vector<PassedDescriptor>& passed) {
+    return take_family(passed, "metrics");
+}
+
 Result<std::vector<PassedDescriptor>> take_qmp_sockets(std::vector<PassedDescriptor>& passed) {
-    const auto qmp = std::stable_partition(passed.begin(), passed.end(), [](const auto& entry) {
-        return !names_qmp_socket(entry.name);
-    });
-    std::vector<PassedDescriptor> sockets(std::make_move_iterator(qmp),
-                                          std::make_move_iterator(passed.end()));
-    passed.erase(qmp, passed.end());
+    std::vector<PassedDescriptor> sockets = take_family(passed, "qmp");
     for (const PassedDescriptor& socket : sockets)
         if (::sd_is_socket_unix(socket.fd.get(), SOCK_STREAM, /*listening=*/1, nullptr, 0) <= 0)
             return refused(socket, "is not a listening unix stream socket");
@@ -71,8 +81,8 @@ Result<std::vector<PassedDescriptor>> take_qmp_sockets(std::vector<PassedDescrip
 Result<void> close_unclaimed(std::vector<PassedDescriptor>& passed) {
     for (const PassedDescriptor& descriptor : passed)
         if (::sd_is_socket(descriptor.fd.get(), AF_UNSPEC, 0, /*listening=*/1) > 0)
-            return refused(descriptor, "a socket needs FileDescriptorName=qmp, qmp-NAME or "
-                                       "qmp-ro-NAME to be served");
+            return refused(descriptor, "a socket needs FileDescriptorName=qmp, qmp-NAME, "
+                                       "qmp-ro-NAME or metrics to be served");
     for (const PassedDescriptor& descriptor : passed)
         spdlog::warn("descriptor '{}' passed by the service manager has no use here: closed",
                      descriptor.name);

@@ -30,6 +30,11 @@ struct PassedDescriptor {
 [[nodiscard]] Result<std::vector<PassedDescriptor>>
 take_qmp_sockets(std::vector<PassedDescriptor>& passed);
 
+// Moves the sockets that are named "metrics" or "metrics-..." out of `passed`; what they are is
+// checked where they are used.
+[[nodiscard]] std::vector<PassedDescriptor>
+take_metrics_sockets(std::vector<PassedDescriptor>& passed);
+
 // Closes what nobody took, with a warning. A listening socket is refused instead: its clients would
 // wait for ever.
 [[nodiscard]] Result<void> close_unclaimed(std::vector<PassedDescriptor>& passed);

@@ -40,6 +40,33 @@ TEST_CASE("a duration past the last bucket is counted there", "[counters]") {
     CHECK(histogram.percentile_us(100) > 3'600'000'000);
 }
 
+TEST_CASE("values below a power of two are counted exactly, and their sum is kept", "[counters]") {
+    LatencyHistogram histogram;
+    for (const int us : {0, 3, 4, 15, 16, 17, 31, 32, 1'000'000})
+        histogram.add(microseconds(us));
+    CHECK(histogram.count_below_power_of_two(2) == 2);
+    CHECK(histogram.count_below_power_of_two(4) == 4);
+    CHECK(histogram.count_below_power_of_two(5) == 7);
+    CHECK(histogram.count_below_power_of_two(19) == 8);
+    CHECK(histogram.count_below_power_of_two(20) == 9);
+    CHECK(histogram.total_us() == 1'000'118);
+}
+
+TEST_CASE("a job's counters are added to a total", "[counters]") {
+    mfd::ChannelCounters total;
+    for (int job = 0; job < 2; ++job) {
+        Counters counters(1);
+        counters.channel(0).normal_pages += 2;
+        counters.channel(0).queue_wait_us += 5;
+        counters.channel(0).latency.add(microseconds(7));
+        total.merge(counters.channel(0));
+    }
+    CHECK(total.normal_pages == 4);
+    CHECK(total.queue_wait_us == 10);
+    CHECK(total.latency.count() == 2);
+    CHECK(total.latency.total_us() == 14);
+}
+
 TEST_CASE("totals are the sums over the channels", "[counters]") {
     Counters counters(3);
     for (unsigned channel = 0; channel < 3; ++channel) {
