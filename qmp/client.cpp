@@ -74,6 +74,28 @@ Result<Json> value_result(Json value) {
     return Result<Json>(boost::system::in_place_value, std::move(value));
 }
 
+// Without an id it can only be ours: the server could not read the request. Another id belongs to a
+// call that was given up earlier.
+bool answers(const Json& reply, const std::string& id) {
+    const auto reply_id = reply.find("id");
+    return reply_id == reply.end() || *reply_id == Json(id);
+}
+
+Json request_of(std::string_view command, Json arguments) {
+    Json request{{"execute", command}};
+    if (!arguments.empty())
+        request["arguments"] = std::move(arguments);
+    return request;
+}
+
+Reply reply_of(Json answer) {
+    Reply reply;
+    reply.error = error_of(answer);
+    if (const auto value = answer.find("return"); value != answer.end())
+        reply.value = std::move(*value);
+    return reply;
+}
+
 } // namespace
 
 Result<Client> Client::connect(const std::string& path, const ConnectOptions& options) {
@@ -94,7 +116,8 @@ Result<Client> Client::adopt(UniqueFd socket, const ConnectOptions& options) {
 }
 
 Result<void> Client::negotiate(const ConnectOptions& options, Clock::time_point deadline) {
-    auto greeting = next_reply(deadline);
+    interrupt_ = options.interrupt;
+    auto greeting = next_reply(deadline, Interruptible::Yes);
     if (!greeting)
         return std::move(greeting).error();
     if (!greeting->has_value())
@@ -120,6 +143,16 @@ Result<Json> Client::exchange(Json request, const CallOptions& options) {
     return exchange_until(std::move(request), options.fds, Clock::now() + options.timeout);
 }
 
+Result<std::string> Client::send_request(Json request, std::span<const FdRef> fds,
+                                         Clock::time_point deadline) {
+    const std::string id = std::string(kIdPrefix) + std::to_string(next_id_++);
+    request["id"] = id;
+    // Text that is no UTF-8 goes out as U+FFFD instead of ending in an exception.
+    MFD_CHECK(send_all(request.dump(-1, ' ', true, Json::error_handler_t::replace) + "\r\n", fds,
+                       deadline));
+    return id;
+}
+
 Result<Json> Client::exchange_until(Json request, std::span<const FdRef> fds,
                                     Clock::time_point deadline) {
     if (!request.is_object())
@@ -127,19 +160,12 @@ Result<Json> Client::exchange_until(Json request, std::span<const FdRef> fds,
     std::optional<Json> own_id;
     if (const auto given = request.find("id"); given != request.end())
         own_id = *given;
-    const std::string id = std::string(kIdPrefix) + std::to_string(next_id_++);
-    request["id"] = id;
-    // Text that is no UTF-8 goes out as U+FFFD instead of ending in an exception.
-    MFD_CHECK(send_all(request.dump(-1, ' ', true, Json::error_handler_t::replace) + "\r\n", fds,
-                       deadline));
+    MFD_TRY(const std::string id, send_request(std::move(request), fds, deadline));
     for (;;) {
         MFD_TRY(auto reply, next_reply(deadline));
         if (!reply.has_value())
             return Error{Errc::Io, "no reply in time", ETIMEDOUT};
-        const auto reply_id = reply->find("id");
-        // Without an id it can only be ours: the server could not read the request. Another id
-        // belongs to a call that was given up earlier.
-        if (reply_id != reply->end() && *reply_id != Json(id))
+        if (!answers(*reply, id))
             continue;
         reply->erase("id");
         if (own_id.has_value())
@@ -148,19 +174,32 @@ Result<Json> Client::exchange_until(Json request, std::span<const FdRef> fds,
     }
 }
 
+Result<Client::Ticket> Client::start(std::string_view command, Json arguments,
+                                     const CallOptions& options) {
+    const Ticket ticket = next_id_;
+    MFD_CHECK(send_request(request_of(command, std::move(arguments)), options.fds,
+                           Clock::now() + options.timeout));
+    return ticket;
+}
+
+Result<std::optional<Reply>> Client::finish(Ticket ticket, Millis timeout) {
+    const auto deadline = Clock::now() + timeout;
+    const std::string id = std::string(kIdPrefix) + std::to_string(ticket);
+    for (;;) {
+        MFD_TRY(auto answer, next_reply(deadline, Interruptible::Yes));
+        if (!answer.has_value())
+            return std::optional<Reply>();
+        if (answers(*answer, id))
+            return std::optional(reply_of(*std::move(answer)));
+    }
+}
+
 Result<Reply> Client::execute(std::string_view command, Json arguments,
                               const CallOptions& options) {
-    Json request{{"execute", command}};
-    if (!arguments.empty())
-        request["arguments"] = std::move(arguments);
-    auto answer = exchange(std::move(request), options);
+    auto answer = exchange(request_of(command, std::move(arguments)), options);
     if (!answer)
         return with_context(std::string(command), std::move(answer).error());
-    Reply reply;
-    reply.error = error_of(*answer);
-    if (const auto value = answer->find("return"); value != answer->end())
-        reply.value = std::move(*value);
-    return reply;
+    return reply_of(*std::move(answer));
 }
 
 Result<Json> Client::call(std::string_view command, Json arguments, const CallOptions& options) {

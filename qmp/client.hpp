@@ -46,6 +46,7 @@ struct Event {
 struct ConnectOptions {
     Millis timeout{10'000}; // for connecting, greeting and negotiation together
     bool enable_oob = false;
+    FdRef interrupt{}; // as for interrupt_on(), while the greeting is waited for, too
 };
 
 struct CallOptions {
@@ -82,6 +83,15 @@ public:
     // comes back in the reply; on the wire the client uses its own.
     Result<Json> exchange(Json request, const CallOptions& options = {});
 
+    // A command whose reply is waited for later, in pieces: for users that have more to do than
+    // wait.
+    using Ticket = std::uint64_t;
+    Result<Ticket> start(std::string_view command, Json arguments = Json::object(),
+                         const CallOptions& options = {});
+    // Its reply; nothing if that has not come within `timeout`. The error Cancelled as for
+    // wait_event(); the reply can still be waited for then.
+    Result<std::optional<Reply>> finish(Ticket ticket, Millis timeout);
+
     using EventPredicate = std::function<bool(const Event&)>;
     // The first event, queued or still to come, that `wanted` accepts; events before it stay
     // queued. Nothing if the time is over first. The error Cancelled when the descriptor given to
@@ -98,7 +108,7 @@ public:
     // Events that were dropped because nobody took them: the oldest go first.
     [[nodiscard]] std::uint64_t dropped_events() const { return dropped_events_; }
 
-    // wait_event() ends early when `fd` is readable. Calls are not interrupted.
+    // wait_event() and finish() end early when `fd` is readable. Calls are not interrupted.
     void interrupt_on(FdRef fd) { interrupt_ = fd; }
     [[nodiscard]] FdRef socket() const { return socket_.ref(); }
 
@@ -108,6 +118,9 @@ private:
     explicit Client(UniqueFd socket) : socket_(std::move(socket)) {}
 
     Result<void> negotiate(const ConnectOptions& options, Clock::time_point deadline);
+    // Sends the request with an id of our own, which it gives back.
+    Result<std::string> send_request(Json request, std::span<const FdRef> fds,
+                                     Clock::time_point deadline);
     Result<Json> exchange_until(Json request, std::span<const FdRef> fds,
                                 Clock::time_point deadline);
     Result<void> send_all(std::string_view bytes, std::span<const FdRef> fds,
@@ -122,7 +135,8 @@ private:
     Result<void> sort_input();
     Result<void> sort_message(std::string_view text);
     void queue_event(Json message);
-    Result<std::optional<Json>> next_reply(Clock::time_point deadline);
+    Result<std::optional<Json>> next_reply(Clock::time_point deadline,
+                                           Interruptible interruptible = Interruptible::No);
     Error lost(std::string how, int sys);
 
     UniqueFd socket_;

@@ -185,7 +185,8 @@ void Client::queue_event(Json message) {
     events_.push_back(std::move(event));
 }
 
-Result<std::optional<Json>> Client::next_reply(Clock::time_point deadline) {
+Result<std::optional<Json>> Client::next_reply(Clock::time_point deadline,
+                                               Interruptible interruptible) {
     for (;;) {
         MFD_CHECK(sort_input());
         if (!replies_.empty()) {
@@ -193,7 +194,7 @@ Result<std::optional<Json>> Client::next_reply(Clock::time_point deadline) {
             replies_.pop_front();
             return first;
         }
-        MFD_TRY(const auto ready, wait_input(deadline, Interruptible::No));
+        MFD_TRY(const auto ready, wait_input(deadline, interruptible));
         if (!ready)
             return std::optional<Json>();
         MFD_CHECK(read_some());

@@ -1,5 +1,6 @@
 #include "qmp/ctl/command.hpp"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -25,9 +26,6 @@ Exit fail(std::string_view command, const Error& error, Exit status) {
 }
 
 namespace {
-
-// Where the sockets of the service's instances are (systemd/multifdd@.socket).
-constexpr std::string_view kServiceFolder = "/run/multifdd/";
 
 Result<std::string> socket_of(const Invocation& invocation) {
     if (invocation.guest.empty()) {
@@ -70,6 +68,22 @@ std::string remedy(std::string_view text) {
 Result<Client> connect(const Invocation& invocation) {
     MFD_TRY(const auto path, socket_of(invocation));
     return Client::connect(path);
+}
+
+Result<Client> connect_to_look(const Invocation& invocation) {
+    MFD_TRY(const auto path, socket_of(invocation));
+    if (!invocation.guest.empty()) {
+        const auto onlookers = std::string(kServiceFolder) + invocation.guest + "-ro.qmp";
+        if (auto client = Client::connect(onlookers); client)
+            return client;
+    }
+    auto client = Client::connect(path);
+    if (!client && client.error().sys == ETIMEDOUT)
+        return Error{client.error().code,
+                     client.error().what + "; a socket for onlookers helps: --qmp "
+                                           "unix:PATH,server=on,wait=off,readonly=on",
+                     client.error().sys};
+    return client;
 }
 
 Exit with_client(const Invocation& invocation, std::string_view command,

@@ -20,6 +20,9 @@ using qmp::Client;
 using qmp::Json;
 using qmp::Millis;
 
+// Where the sockets of the service's instances are (systemd/multifdd@.socket).
+inline constexpr std::string_view kServiceFolder = "/run/multifdd/";
+
 enum class Exit : int {
     Ok = 0,
     Failed = 1,        // the operation was tried and failed, or the server refused it
@@ -52,6 +55,8 @@ void add_set(CLI::App& app, Invocation& invocation);
 void add_caps(CLI::App& app, Invocation& invocation);
 void add_objects(CLI::App& app, Invocation& invocation);
 void add_fdsets(CLI::App& app, Invocation& invocation);
+void add_watch(CLI::App& app, Invocation& invocation);
+void add_top(CLI::App& app, Invocation& invocation);
 
 // Writes "multifdctl: command: text" to stderr.
 void say(std::string_view command, std::string_view text);
@@ -60,6 +65,9 @@ Exit fail(std::string_view command, const Error& error, Exit status = Exit::Fail
 
 // Connects to the server of this invocation. The error's text says how to name one.
 Result<Client> connect(const Invocation& invocation);
+// The same to ask questions only: a guest's read-only socket is taken if there is one, so that
+// nobody else has to wait for their turn at the other one.
+Result<Client> connect_to_look(const Invocation& invocation);
 // Connects and runs; what fails is said, with what may help where that is known.
 Exit with_client(const Invocation& invocation, std::string_view command,
                  const std::function<Result<Exit>(Client&)>& run);

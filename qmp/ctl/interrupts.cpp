@@ -9,11 +9,13 @@
 
 namespace mfd::ctl {
 
-Result<Interrupts> Interrupts::make() {
+Result<Interrupts> Interrupts::make(std::initializer_list<int> more) {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    for (const int signal : more)
+        sigaddset(&set, signal);
     if (const int sys = ::pthread_sigmask(SIG_BLOCK, &set, nullptr); sys != 0)
         return make_sys_error("block signals", sys);
     UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));

@@ -6,13 +6,15 @@
 #include "channels/unique_fd.hpp"
 #include "proto/error.hpp"
 
+#include <initializer_list>
 #include <utility>
 
 namespace mfd::ctl {
 
 class Interrupts {
 public:
-    static Result<Interrupts> make();
+    // `more`: signals that are to be taken as well.
+    static Result<Interrupts> make(std::initializer_list<int> more = {});
     [[nodiscard]] FdRef fd() const { return fd_.ref(); }
     // Takes one signal off the descriptor: its number, 0 if there was none.
     int take();

@@ -37,7 +37,8 @@ Result<Json> list_objects(Client& client) {
     if (listed.ok())
         for (const auto& child : listed.value)
             if (const auto type = text_in(child, "type"); type.starts_with("child<"))
-                objects.push_back({{"id", text_in(child, "name")}, {"type", type_of_child(type)}});
+                objects.push_back(
+                    Json{{"id", text_in(child, "name")}, {"type", type_of_child(type)}});
     for (const auto& backend : backends) {
         bool found = false;
         for (auto& object : objects)
@@ -97,7 +98,7 @@ Result<Exit> add_object(Client& client, const ObjectOptions& options) {
 Result<Exit> delete_object(Client& client, const ObjectOptions& options) {
     MFD_CHECK(client.call("object-del", Json{{"id", options.what}}));
     if (options.json)
-        print_json({{"id", options.what}});
+        print_json(Json{{"id", options.what}});
     else
         std::cout << "deleted " << options.what << "\n";
     return Exit::Ok;

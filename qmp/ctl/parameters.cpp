@@ -42,7 +42,7 @@ Result<std::vector<Change>> changes_in(const std::vector<std::string>& words) {
 Exit show_one(const Json& parameters, const SchemaHelp& schema, const std::string& name,
               bool json) {
     if (const auto found = parameters.find(name); found != parameters.end()) {
-        print_parameters({{name, *found}}, json);
+        print_parameters(Json{{name, *found}}, json);
         return Exit::Ok;
     }
     if (const auto known = find_argument(schema, "migrate-set-parameters", name); !known)

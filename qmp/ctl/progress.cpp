@@ -140,18 +140,24 @@ bool LinePacer::due(const ProgressSample& sample) {
     return true;
 }
 
-ProgressMode pick_progress_mode(FdRef output) {
+bool colours_wanted() {
+    const char* no_colour = environment("NO_COLOR"); // set and not empty means no colour
+    return no_colour == nullptr || *no_colour == '\0';
+}
+
+bool terminal_redraws() {
     const char* term = environment("TERM");
-    const bool can_redraw = term != nullptr && std::string_view(term) != "dumb";
-    return ::isatty(output.get()) == 1 && can_redraw ? ProgressMode::Bar : ProgressMode::Lines;
+    return term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
+}
+
+ProgressMode pick_progress_mode(FdRef output) {
+    return ::isatty(output.get()) == 1 && terminal_redraws() ? ProgressMode::Bar
+                                                             : ProgressMode::Lines;
 }
 
 ProgressDisplay::ProgressDisplay(std::string action, ProgressMode mode)
     : action_(std::move(action)), mode_(mode),
-      // https://no-color.org: set and not empty means no colour.
-      colour_(environment("NO_COLOR") != nullptr && *environment("NO_COLOR") != '\0'
-                  ? Colour::No
-                  : Colour::Yes) {}
+      colour_(colours_wanted() ? Colour::Yes : Colour::No) {}
 
 void ProgressDisplay::show(ProgressSample sample) {
     sample.bytes_per_second = meter_.update(sample);

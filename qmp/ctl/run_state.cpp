@@ -14,7 +14,7 @@ Result<Exit> report(Client& client, bool json, const std::string& did, const std
     MFD_TRY(const auto guest, client.call("query-status"));
     const auto status = text_in(guest, "status");
     if (json)
-        print_json({{"did", did}, {"status", status}, {"running", flag_in(guest, "running")}});
+        print_json(Json{{"did", did}, {"status", status}, {"running", flag_in(guest, "running")}});
     else
         std::cout << text << " (" << status << ")\n";
     return Exit::Ok;
