@@ -7,8 +7,10 @@
 
 namespace mfd {
 
+namespace {
 using Clock = JobReport::Clock;
 using Json = nlohmann::json;
+} // namespace
 
 MigrationRecord MigrationService::record() const {
     MigrationRecord record;

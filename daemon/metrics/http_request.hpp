@@ -41,7 +41,7 @@ struct HttpResponse {
     unsigned status = 200;
     std::string content_type = "text/plain; charset=utf-8";
     std::string body;
-    std::string extra_fields; // "Name: value\r\n" each
+    std::string extra_fields = {}; // "Name: value\r\n" each
 };
 
 // As bytes. `head_only`: the answer to HEAD, with the length of the body and without it.

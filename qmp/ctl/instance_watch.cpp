@@ -7,7 +7,9 @@
 
 namespace mfd::ctl {
 
+namespace {
 using Clock = std::chrono::steady_clock;
+} // namespace
 using std::chrono::milliseconds;
 
 Result<std::unique_ptr<InstanceWatch>> InstanceWatch::make(milliseconds timeout) {

@@ -50,7 +50,7 @@ std::size_t terminal_columns(int fd) {
 }
 
 // getenv is safe here: the tool is one thread and changes no variable.
-const char* environment(const char* name) {
+const char* variable(const char* name) {
     return std::getenv(name); // NOLINT(concurrency-mt-unsafe)
 }
 
@@ -141,12 +141,12 @@ bool LinePacer::due(const ProgressSample& sample) {
 }
 
 bool colours_wanted() {
-    const char* no_colour = environment("NO_COLOR"); // set and not empty means no colour
+    const char* no_colour = variable("NO_COLOR"); // set and not empty means no colour
     return no_colour == nullptr || *no_colour == '\0';
 }
 
 bool terminal_redraws() {
-    const char* term = environment("TERM");
+    const char* term = variable("TERM");
     return term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
 }
 

@@ -15,6 +15,8 @@ namespace mfd::ctl {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr Millis kLookEvery{1000};
 
 struct TopOptions {
@@ -49,7 +51,6 @@ Exit print_once(InstanceWatch& watch, const TopOptions& options) {
 
 Result<Exit> show_live(InstanceWatch& watch, const TopOptions& options, UserInput input,
                        Screen screen) {
-    using Clock = std::chrono::steady_clock;
     MFD_CHECK(input.watch_keys());
     auto next_look = Clock::now() + kLookEvery;
     for (;;) {

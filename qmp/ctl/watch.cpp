@@ -19,7 +19,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr Millis kTick{250};
+constexpr Millis kWatchTick{250};
 // Silence of a server that is worth a word: it answers within milliseconds, whatever its disk does.
 constexpr Millis kSilence{2000};
 
@@ -106,7 +106,7 @@ private:
         MFD_TRY(const auto ticket, client_.start(command, std::move(arguments)));
         const auto asked = Clock::now();
         while (wish_ == Wish::None) {
-            auto reply = client_.finish(ticket, kTick);
+            auto reply = client_.finish(ticket, kWatchTick);
             if (reply && reply->has_value())
                 return reply;
             if (!reply && reply.error().code != Errc::Cancelled)
@@ -122,7 +122,7 @@ private:
 
     // Until the next look. Events that nobody waits for must not pile up meanwhile.
     Result<void> pause() {
-        const auto end = Clock::now() + kTick;
+        const auto end = Clock::now() + kWatchTick;
         while (wish_ == Wish::None && Clock::now() < end) {
             const auto left = std::chrono::ceil<Millis>(end - Clock::now());
             // A state that changes is worth a look at once.

@@ -287,3 +287,45 @@ TEST_CASE("a closed descriptor or too many are refused before anything is sent",
     CHECK(client->call("query-name").has_value());
     CHECK(server.join().empty());
 }
+
+TEST_CASE("a started command can be waited for in pieces, and an interruption loses no reply",
+          "[qmp_client]") {
+    UniqueFd interrupt(::eventfd(1, EFD_CLOEXEC)); // readable from the start
+    Scripted server([&](ScriptedServer& s) {
+        s.greet();
+        const auto first = s.request();
+        s.reply(s.request(), 1); // by a call in between, which takes it
+        s.reply(first, 2);
+    });
+    auto client = Client::adopt(server.client_end());
+    REQUIRE(client.has_value());
+    const auto ticket = client->start("query-status");
+    REQUIRE(ticket.has_value());
+    const auto nothing = client->finish(*ticket, Millis(0));
+    REQUIRE(nothing.has_value());
+    CHECK_FALSE(nothing->has_value());
+    client->interrupt_on(interrupt.ref());
+    const auto interrupted = client->finish(*ticket, Millis(60'000));
+    REQUIRE_FALSE(interrupted.has_value());
+    CHECK(interrupted.error().code == Errc::Cancelled);
+    const auto call = client->call("query-name");
+    REQUIRE(call.has_value());
+    CHECK(*call == Json(1));
+    client->interrupt_on(FdRef());
+    const auto reply = client->finish(*ticket, Millis(60'000));
+    REQUIRE(reply.has_value());
+    REQUIRE(reply->has_value());
+    CHECK((*reply)->value == Json(2));
+    CHECK(server.join().empty());
+}
+
+TEST_CASE("a greeting that does not come is not waited for once somebody wants to leave",
+          "[qmp_client]") {
+    UniqueFd interrupt(::eventfd(1, EFD_CLOEXEC));
+    Scripted server([](ScriptedServer& s) { s.wait_for_close(); });
+    const auto client = Client::adopt(server.client_end(),
+                                      {.timeout = Millis(60'000), .interrupt = interrupt.ref()});
+    REQUIRE_FALSE(client.has_value());
+    CHECK(client.error().code == Errc::Cancelled);
+    CHECK(server.join().empty());
+}
