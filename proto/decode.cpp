@@ -44,11 +44,18 @@ Walk walk_sections(StreamReader& in, FileOffset from, const FoundVmdescription* 
     return walk;
 }
 
-// The sections behind START, with the help of whichever vmdescription fits them. If none does, what
-// the walk that got furthest found is what is wrong.
-Result<void> decode_rest(StreamReader& in, const DecodeLimits& limits, DecodedStream& out) {
+Result<void> decode_all(StreamReader& in, const DecodeOptions& options, DecodedStream& out) {
+    MFD_CHECK(decoding::decode_configuration(in, options, RamForm::Mapped, out));
+    MFD_CHECK(decoding::decode_ram_start(in, options.limits, RamForm::Mapped, out));
+    return decoding::decode_rest(in, options.limits, out);
+}
+
+} // namespace
+
+Result<void> decoding::decode_rest(StreamReader& in, const DecodeLimits& limits,
+                                   DecodedStream& out) {
     const FileOffset from = in.position();
-    decoding::VmdescriptionSearch search(in, from, limits);
+    VmdescriptionSearch search(in, from, limits);
     std::optional<Walk> best;
     for (;;) {
         MFD_TRY(const auto description, search.next());
@@ -68,14 +75,6 @@ Result<void> decode_rest(StreamReader& in, const DecodeLimits& limits, DecodedSt
     take_walk(out, std::move(best->out));
     return std::move(best->result);
 }
-
-Result<void> decode_all(StreamReader& in, const DecodeOptions& options, DecodedStream& out) {
-    MFD_CHECK(decoding::decode_configuration(in, options, out));
-    MFD_CHECK(decoding::decode_ram_start(in, options.limits, out));
-    return decode_rest(in, options.limits, out);
-}
-
-} // namespace
 
 Inspection inspect_stream(ByteSource& source, FileOffset stream_offset,
                           const DecodeOptions& options) {

@@ -46,6 +46,12 @@ struct DecodeLimits {
     std::uint64_t vmdescription_bytes = std::uint64_t{16} << 20; // large guests: a few hundred KiB
 };
 
+// How a stream has its RAM.
+enum class RamForm : std::uint8_t {
+    Mapped,     // each page at a place of its own: what decode_stream() reads
+    Sequential, // one page after the other: QEMU's ordinary stream, see sequential.hpp
+};
+
 struct DecodeOptions {
     // The machine the stream must be for; any if not set.
     std::optional<std::string> machine;

@@ -76,7 +76,7 @@ Result<std::string> decode_machine(StreamReader& in, const DecodeOptions& option
     return machine;
 }
 
-Result<std::vector<std::string>> decode_capabilities(StreamReader& in) {
+Result<std::vector<std::string>> decode_capabilities(StreamReader& in, RamForm form) {
     constexpr WhenCut kCut{"Failed to load configuration/capabilities:capabilities", EIO};
     const FileOffset at = in.position();
     MFD_TRY(const auto count, in.take_big<std::uint32_t>(kCut));
@@ -96,15 +96,18 @@ Result<std::vector<std::string>> decode_capabilities(StreamReader& in) {
                                 name_at);
         names.push_back(std::move(name));
     }
-    if (!contains(names, wire::kMappedRamCapability))
+    const bool mapped = contains(names, wire::kMappedRamCapability);
+    if (!mapped && form == RamForm::Mapped)
         return format_error("Capability mapped-ram is on, but received capability is off", at);
+    if (mapped && form == RamForm::Sequential)
+        return format_error("Capability mapped-ram is off, but received capability is on", at);
     return names;
 }
 
-Result<void> decode_subsection(StreamReader& in, const SubsectionInfo& info,
+Result<void> decode_subsection(StreamReader& in, const SubsectionInfo& info, RamForm form,
                                Configuration& configuration) {
     if (info.name == wire::kCapabilitiesName) {
-        MFD_TRY(configuration.capabilities, decode_capabilities(in));
+        MFD_TRY(configuration.capabilities, decode_capabilities(in, form));
     } else if (info.name == wire::kUuidName) {
         using Uuid = std::array<std::byte, 16>;
         MFD_TRY(configuration.uuid, in.take<Uuid>({"Failed to load configuration/uuid", EIO}));
@@ -157,7 +160,7 @@ Result<std::optional<SubsectionInfo>> decode_subsection_start(StreamReader& in) 
 
 } // namespace
 
-Result<void> decode_configuration(StreamReader& in, const DecodeOptions& options,
+Result<void> decode_configuration(StreamReader& in, const DecodeOptions& options, RamForm form,
                                   DecodedStream& out) {
     MFD_CHECK(decode_header(in));
     out.configuration_offset = in.position();
@@ -171,11 +174,11 @@ Result<void> decode_configuration(StreamReader& in, const DecodeOptions& options
         for (const SubsectionInfo& earlier : out.subsections)
             if (earlier.name == info->name)
                 return format_error(info->name + " is there twice", info->offset);
-        MFD_CHECK(decode_subsection(in, *info, out.configuration));
+        MFD_CHECK(decode_subsection(in, *info, form, out.configuration));
         out.subsections.push_back(std::move(*info));
     }
     out.configuration_end = in.position();
-    if (out.configuration.capabilities.empty())
+    if (form == RamForm::Mapped && out.configuration.capabilities.empty())
         return format_error("Capability mapped-ram is on, but received capability is off",
                             out.configuration_end);
     return {};

@@ -96,12 +96,16 @@ Result<void> check_places(const StreamReader& in, const BlockLayout& layout) {
     return {};
 }
 
-Result<void> decode_block(StreamReader& in, std::uint64_t unlisted, DecodedStream& out,
-                          std::set<std::string>& names) {
+Result<void> decode_block(StreamReader& in, std::uint64_t unlisted, RamForm form,
+                          DecodedStream& out, std::set<std::string>& names) {
     BlockLayout layout;
     MFD_CHECK(decode_entry(in, unlisted, layout));
     if (!names.insert(layout.idstr).second)
         return format_error(block_name(layout.idstr) + " is listed twice", layout.entry_offset);
+    if (form == RamForm::Sequential) {
+        out.blocks.push_back({layout, 0, kPageSize, PageBitmap()});
+        return {};
+    }
     layout.header_offset = in.position();
     MFD_TRY(const auto header, decode_mapped_ram_header(in, layout.idstr));
     layout.bitmap_offset = FileOffset(header.bitmap_offset.get());
@@ -204,7 +208,8 @@ Result<void> decode_footer(StreamReader& in, std::string_view idstr, std::uint32
     return {};
 }
 
-Result<void> decode_ram_start(StreamReader& in, const DecodeLimits& limits, DecodedStream& out) {
+Result<void> decode_ram_start(StreamReader& in, const DecodeLimits& limits, RamForm form,
+                              DecodedStream& out) {
     SectionInfo section;
     MFD_CHECK(decode_ram_section_start(in, section));
     out.sections.push_back(section);
@@ -223,7 +228,7 @@ Result<void> decode_ram_start(StreamReader& in, const DecodeLimits& limits, Deco
             return format_error("RAM section lists more than " + std::to_string(limits.blocks) +
                                     " blocks",
                                 in.position());
-        MFD_CHECK(decode_block(in, unlisted, out, names));
+        MFD_CHECK(decode_block(in, unlisted, form, out, names));
     }
     section.eos_offset = in.position();
     MFD_CHECK(decode_ram_eos(in));

@@ -17,14 +17,20 @@
 namespace mfd::decoding {
 
 // Header and configuration; leaves the reader at the first section.
-Result<void> decode_configuration(StreamReader& in, const DecodeOptions& options,
+Result<void> decode_configuration(StreamReader& in, const DecodeOptions& options, RamForm form,
                                   DecodedStream& out);
 
-// The RAM section's START: blocks, headers, bitmaps, EOS, footer. Fills `out` as far as it gets.
-Result<void> decode_ram_start(StreamReader& in, const DecodeLimits& limits, DecodedStream& out);
+// The RAM section's START: blocks, headers, bitmaps, EOS, footer. Fills `out` as far as it gets. In
+// the sequential form a block is its name and length alone.
+Result<void> decode_ram_start(StreamReader& in, const DecodeLimits& limits, RamForm form,
+                              DecodedStream& out);
 
 // The word that ends each part of the RAM section.
 Result<void> decode_ram_eos(StreamReader& in);
+
+// The sections behind START, with the help of whichever vmdescription fits them. Of `out` it needs
+// the START section. If none fits, what the walk that got furthest found is what is wrong.
+Result<void> decode_rest(StreamReader& in, const DecodeLimits& limits, DecodedStream& out);
 
 Result<void> decode_footer(StreamReader& in, std::string_view idstr, std::uint32_t section_id);
 

@@ -61,6 +61,34 @@ std::string field(std::string_view name, std::string_view type, std::size_t size
     return text.append(R"(", "size": )").append(std::to_string(size)).append("}");
 }
 
+// The first member of a vmdescription, with the brace before it and without the one that ends it.
+std::string configuration_member(const Configuration& configuration) {
+    std::size_t names = 0;
+    for (const std::string& name : configuration.capabilities)
+        names += 1 + name.size();
+    std::string text =
+        R"({"configuration": {"vmsd_name": "configuration", "version": 1, "fields": [)";
+    text += field("len", "uint32", 4) + ", ";
+    text += field("name", "buffer", configuration.machine.size()) + "]";
+    std::string subsections;
+    const auto add_subsection = [&](std::string_view name, const std::string& fields) {
+        subsections += subsections.empty() ? "" : ", ";
+        subsections.append(R"({"vmsd_name": ")").append(name);
+        subsections.append(R"(", "version": 1, "fields": [)").append(fields).append("]}");
+    };
+    if (configuration.target_page_bits)
+        add_subsection(wire::kTargetPageBitsName, field("target_page_bits", "uint32", 4));
+    if (!configuration.capabilities.empty())
+        add_subsection(wire::kCapabilitiesName, field("caps_count", "uint32", 4) + ", " +
+                                                    field("capabilities", "capability", names));
+    if (configuration.uuid)
+        add_subsection(wire::kUuidName,
+                       R"({"name": "uuid.data", "array_len": 16, "type": "uint8", "size": 1})");
+    if (!subsections.empty())
+        text += R"(, "subsections": [)" + subsections + "]";
+    return text;
+}
+
 } // namespace
 
 Result<DeviceSection> make_globalstate(std::uint32_t section_id, std::string_view run_state) {
@@ -96,29 +124,7 @@ Result<void> replace_run_state(std::span<DeviceSection> devices, std::string_vie
 }
 
 std::string make_vmdescription(const Configuration& configuration) {
-    std::size_t names = 0;
-    for (const std::string& name : configuration.capabilities)
-        names += 1 + name.size();
-    std::string text =
-        R"({"configuration": {"vmsd_name": "configuration", "version": 1, "fields": [)";
-    text += field("len", "uint32", 4) + ", ";
-    text += field("name", "buffer", configuration.machine.size()) + "]";
-    std::string subsections;
-    const auto add_subsection = [&](std::string_view name, const std::string& fields) {
-        subsections += subsections.empty() ? "" : ", ";
-        subsections.append(R"({"vmsd_name": ")").append(name);
-        subsections.append(R"(", "version": 1, "fields": [)").append(fields).append("]}");
-    };
-    if (configuration.target_page_bits)
-        add_subsection(wire::kTargetPageBitsName, field("target_page_bits", "uint32", 4));
-    if (!configuration.capabilities.empty())
-        add_subsection(wire::kCapabilitiesName, field("caps_count", "uint32", 4) + ", " +
-                                                    field("capabilities", "capability", names));
-    if (configuration.uuid)
-        add_subsection(wire::kUuidName,
-                       R"({"name": "uuid.data", "array_len": 16, "type": "uint8", "size": 1})");
-    if (!subsections.empty())
-        text += R"(, "subsections": [)" + subsections + "]";
+    std::string text = configuration_member(configuration);
     text += R"(}, "page_size": )" + std::to_string(kPageSize);
     text +=
         R"(, "devices": [{"name": "globalstate", "instance_id": 0, "vmsd_name": "globalstate", )";
@@ -127,6 +133,15 @@ std::string make_vmdescription(const Configuration& configuration) {
     text += field("has_vm_was_suspended", "uint8", 1) + ", ";
     text += field("vm_was_suspended", "uint8", 1) + ", ";
     return text + field("unused", "buffer", sizeof(GlobalstateBody::unused)) + "]}]}";
+}
+
+std::string with_configuration(std::string_view vmdescription, const Configuration& from,
+                               const Configuration& to) {
+    // With the brace, lest subsections that are not known here are taken for the end.
+    const std::string before = configuration_member(from) + "}";
+    if (!vmdescription.starts_with(before))
+        return std::string(vmdescription);
+    return configuration_member(to) + "}" + std::string(vmdescription.substr(before.size()));
 }
 
 std::optional<std::uint64_t> fixed_body_bytes(std::string_view idstr, std::uint32_t version_id) {

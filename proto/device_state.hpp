@@ -30,6 +30,12 @@ Result<void> replace_run_state(std::span<DeviceSection> devices, std::string_vie
 // The vmdescription for a stream whose only device is the globalstate that make_globalstate made.
 std::string make_vmdescription(const Configuration& configuration);
 
+// The vmdescription of the same devices in a stream of another configuration. One whose
+// configuration is not described as QEMU does stays as it is: no reader of streams looks at that
+// part.
+std::string with_configuration(std::string_view vmdescription, const Configuration& from,
+                               const Configuration& to);
+
 // Bytes of a device's body where they are fixed for this version; nothing for other devices.
 std::optional<std::uint64_t> fixed_body_bytes(std::string_view idstr, std::uint32_t version_id);
 

@@ -44,6 +44,16 @@ void put_footer(ByteWriter& out, std::uint32_t section_id) {
     out.put_big(section_id);
 }
 
+// From the file's first byte to the list of blocks.
+void put_start(ByteWriter& out, const Configuration& configuration, std::uint64_t total_ram) {
+    out.put_big(wire::kMagic).put_big(wire::kVersion);
+    put_configuration(out, configuration);
+    put_mark(out, wire::Mark::Start);
+    out.put_big(wire::kRamSectionId).put_str8(wire::kRamIdstr);
+    out.put_big(std::uint32_t{0}).put_big(wire::kRamVersion);
+    out.put_big(total_ram | wire::kRamFlagBlockList);
+}
+
 void put_block_entry(ByteWriter& out, const BlockLayout& layout) {
     out.put_str8(layout.idstr).put_big(layout.used_length);
     out.put(wire::MappedRamHeader{wire::kMappedRamVersion, kPageSize, layout.bitmap_offset.value,
@@ -76,12 +86,7 @@ std::vector<Fragment> encode_head(const StreamPlan& plan) {
     ByteWriter out;
     FileOffset at = plan.stream_offset;
 
-    out.put_big(wire::kMagic).put_big(wire::kVersion);
-    put_configuration(out, plan.configuration);
-    put_mark(out, wire::Mark::Start);
-    out.put_big(wire::kRamSectionId).put_str8(wire::kRamIdstr);
-    out.put_big(std::uint32_t{0}).put_big(wire::kRamVersion);
-    out.put_big(plan.total_ram | wire::kRamFlagBlockList);
+    put_start(out, plan.configuration, plan.total_ram);
     for (const BlockLayout& layout : plan.blocks) {
         put_block_entry(out, layout);
         fragments.push_back({at, out.take_all()});
@@ -91,6 +96,20 @@ std::vector<Fragment> encode_head(const StreamPlan& plan) {
     put_footer(out, wire::kRamSectionId);
     fragments.push_back({at, out.take_all()});
     return fragments;
+}
+
+std::vector<std::byte> encode_sequential_head(const Configuration& configuration,
+                                              std::span<const BlockSpec> blocks) {
+    std::uint64_t total = 0;
+    for (const BlockSpec& block : blocks)
+        total += block.used_length;
+    ByteWriter out;
+    put_start(out, configuration, total);
+    for (const BlockSpec& block : blocks)
+        out.put_str8(block.idstr).put_big(block.used_length);
+    out.put_big(wire::kRamFlagEos);
+    put_footer(out, wire::kRamSectionId);
+    return out.take_all();
 }
 
 Result<Fragment> encode_devices(FileOffset at, std::span<const DeviceSection> devices) {

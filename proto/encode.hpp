@@ -45,6 +45,11 @@ struct Tail {
 // plan.head_end.
 std::vector<Fragment> encode_head(const StreamPlan& plan);
 
+// The same of an ordinary stream, whose blocks are names and lengths alone: one piece, wherever it
+// stands. The names and lengths must fit (plan_stream checks).
+std::vector<std::byte> encode_sequential_head(const Configuration& configuration,
+                                              std::span<const BlockSpec> blocks);
+
 // FULL sections that stand between START and END ("...-early").
 Result<Fragment> encode_devices(FileOffset at, std::span<const DeviceSection> devices);
 

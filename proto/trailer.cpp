@@ -207,6 +207,22 @@ Result<Trailer> plan_trailer(const StreamPlan& plan, FileOffset stream_end, std:
     return trailer;
 }
 
+Result<void> sum_metadata(ByteSource& source, const DecodedStream& stream, Trailer& trailer) {
+    const FileOffset sections_end = stream.vmdescription_offset.value_or(stream.end);
+    MFD_TRY(trailer.configuration_checksum,
+            checksum_of(source, stream.stream_offset, stream.configuration_end));
+    FileOffset at = stream.configuration_end;
+    for (std::size_t i = 0; i < stream.blocks.size(); ++i) {
+        const BlockLayout& layout = stream.blocks[i].layout;
+        MFD_TRY(trailer.blocks[i].entry_checksum, checksum_of(source, at, layout.bitmap_offset));
+        trailer.blocks[i].bitmap_checksum = checksum64(stream.blocks[i].bitmap.bytes());
+        at = layout.slots_end();
+    }
+    MFD_TRY(trailer.sections_checksum, checksum_of(source, at, sections_end));
+    MFD_TRY(trailer.vmdescription_checksum, checksum_of(source, sections_end, trailer.stream_end));
+    return {};
+}
+
 Fragment encode_trailer(const Trailer& trailer) {
     ByteWriter out;
     wire::TrailerHead head;

@@ -44,6 +44,10 @@ struct Trailer {
 // Where the trailer of a stream that ends at `stream_end` lies. The checksums are 0.
 Result<Trailer> plan_trailer(const StreamPlan& plan, FileOffset stream_end, std::uint64_t id);
 
+// Puts the checksums of all metadata of a decoded stream into its trailer: all that
+// check_metadata() compares.
+Result<void> sum_metadata(ByteSource& source, const DecodedStream& stream, Trailer& trailer);
+
 // The head, without the tables.
 Fragment encode_trailer(const Trailer& trailer);
 

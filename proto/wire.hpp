@@ -37,8 +37,11 @@ inline constexpr std::uint32_t kRamVersion = 4;
 inline constexpr std::uint32_t kMappedRamVersion = 1;
 
 // Low bits of the words in a RAM section.
+inline constexpr std::uint64_t kRamFlagZeroPage = 0x02; // of an ordinary stream
 inline constexpr std::uint64_t kRamFlagBlockList = 0x04;
+inline constexpr std::uint64_t kRamFlagPage = 0x08; // of an ordinary stream
 inline constexpr std::uint64_t kRamFlagEos = 0x10;
+inline constexpr std::uint64_t kRamFlagContinue = 0x20; // the block of the page before
 // Flags of other ways to send RAM (zero page, page, xbzrle, hook, multifd flush); never in our
 // files.
 inline constexpr std::uint64_t kRamFlagsUnexpected = 0x02 | 0x08 | 0x40 | 0x80 | 0x200;
