@@ -1,6 +1,7 @@
 #include "proto/sequential.hpp"
 
 #include "proto/decode_steps.hpp"
+#include "proto/span_source.hpp"
 #include "proto/text.hpp"
 #include "proto/wire.hpp"
 
@@ -20,22 +21,6 @@ constexpr WhenCut kStreamCut{"the stream ends inside the RAM section: not a fini
 
 // Chosen: the early sections there are (virtio-mem) have a few hundred bytes.
 constexpr std::size_t kEarlyDeviceMaxBytes = std::size_t{1} << 20;
-
-// Bytes in memory that stand at `at` of a stream.
-class SpanSource : public ByteSource {
-public:
-    SpanSource(std::uint64_t at, std::span<const std::byte> bytes) : at_(at), bytes_(bytes) {}
-    [[nodiscard]] std::uint64_t size() const override { return at_ + bytes_.size(); }
-    Result<void> read_at(FileOffset at, std::span<std::byte> into) override {
-        const auto from = bytes_.subspan(at.value - at_, into.size());
-        std::copy(from.begin(), from.end(), into.begin());
-        return {};
-    }
-
-private:
-    std::uint64_t at_;
-    std::span<const std::byte> bytes_;
-};
 
 // A flag of a page's word that says that the page is not simply there.
 struct ForeignFlag {
@@ -84,7 +69,7 @@ private:
     Result<void> head() {
         const std::uint64_t at = in_.position();
         MFD_TRY(const auto bytes, in_.peek(ByteStream::kMaxPeek));
-        SpanSource source(at, bytes);
+        SpanSource source(FileOffset(at), bytes);
         StreamReader reader(source, FileOffset(at));
         head_.stream_offset = FileOffset(at);
         MFD_CHECK(decoding::decode_configuration(reader, {}, RamForm::Sequential, head_));
@@ -281,7 +266,7 @@ private:
         const auto all = frames_.take_all();
         // So that what stands behind END has the place in errors that it has in the stream.
         const std::uint64_t at = in_.position() - all.size();
-        SpanSource source(at, all);
+        SpanSource source(FileOffset(at), all);
         StreamReader reader(source, FileOffset(at));
         MFD_CHECK(decoding::decode_rest(reader, limits_, head_));
         head_.end = reader.position();
@@ -317,6 +302,13 @@ private:
 };
 
 } // namespace
+
+bool begins_mapped_ram(std::span<const std::byte> bytes) {
+    SpanSource source(FileOffset(0), bytes);
+    StreamReader reader(source, FileOffset(0));
+    DecodedStream out;
+    return decoding::decode_configuration(reader, {}, RamForm::Mapped, out).has_value();
+}
 
 Result<SequentialStream> decode_sequential(ByteStream& in, RamSink& sink,
                                            const DecodeLimits& limits) {

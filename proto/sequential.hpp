@@ -39,6 +39,10 @@ protected:
     ByteStream& operator=(const ByteStream&) = default;
 };
 
+// Do these bytes begin a mapped-ram stream, which decode_stream() reads? Up to kMaxPeek of them are
+// enough.
+[[nodiscard]] bool begins_mapped_ram(std::span<const std::byte> bytes);
+
 struct SequentialStream {
     Configuration configuration; // without mapped-ram
     GuestTail tail;
