@@ -38,6 +38,12 @@ std::optional<std::uint64_t> trailer_id(std::string_view vmdescription) {
     return id;
 }
 
+std::optional<std::size_t> trailer_switch(std::string_view vmdescription) {
+    if (!trailer_id(vmdescription))
+        return std::nullopt;
+    return vmdescription.size() - kMemberBytes + 1; // behind the quote
+}
+
 std::string without_trailer_id(std::string_view vmdescription) {
     if (!trailer_id(vmdescription))
         return std::string(vmdescription);

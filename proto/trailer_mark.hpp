@@ -6,6 +6,7 @@
 // stream left behind does not have the number named here.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,5 +22,10 @@ namespace mfd {
 
 // The text with this number and no other. An empty text stays empty.
 [[nodiscard]] std::string with_trailer_id(std::string_view vmdescription, std::uint64_t id);
+
+// Where in the text the one byte is that, made kNoTrailer, leaves JSON that names no trailer: a
+// change that is there or not, whenever a writer dies. Nothing if the text names none.
+inline constexpr char kNoTrailer = '#';
+[[nodiscard]] std::optional<std::size_t> trailer_switch(std::string_view vmdescription);
 
 } // namespace mfd

@@ -116,15 +116,11 @@ private:
             MFD_CHECK(write_all_at(file_.ref(), std::span(kNothing).first(bytes), at->value));
             MFD_CHECK(sync());
         }
-        // Of the same length as before, so that one short write does it.
-        const std::string& text = stream.vmdescription;
-        if (trailer_id(text)) {
-            std::string blank = without_trailer_id(text);
-            const std::size_t kept = blank.size() - 1; // without its brace
-            blank = std::string(text.size() - kept - 1, ' ') + "}";
+        if (const auto byte = trailer_switch(stream.vmdescription)) {
+            constexpr std::array<char, 1> kOff{kNoTrailer};
             MFD_CHECK(
-                write_all_at(file_.ref(), std::as_bytes(std::span(blank)),
-                             stream.vmdescription_offset->value + kVmdescriptionHeadBytes + kept));
+                write_all_at(file_.ref(), std::as_bytes(std::span(kOff)),
+                             stream.vmdescription_offset->value + kVmdescriptionHeadBytes + *byte));
             MFD_CHECK(sync());
         }
         if (at && ::ftruncate(file_.get(), static_cast<off_t>(stream.end.value)) != 0)

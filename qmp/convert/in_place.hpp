@@ -8,9 +8,9 @@
 //   punch holes        only slots whose bits are clear, which mean nothing
 //   add checksums      tables, then the head, behind the stream, not a byte of which changes: the
 //                      stream does not name them
-//   remove checksums   head, then the stream's mention of them, then the rest. Between the first
-//                      two multifdd refuses the file, since it names checksums that are not there;
-//                      QEMU does not look at them, and a second call of this finishes the work
+//   remove checksums   head, then one byte of the stream's mention of them, then the rest. Between
+//                      the first two multifdd refuses the file, since it names checksums that are
+//                      not there; QEMU does not look at them, and a second call finishes the work
 #pragma once
 
 #include "proto/error.hpp"

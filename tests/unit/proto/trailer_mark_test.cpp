@@ -53,3 +53,13 @@ TEST_CASE("a mark that is not exactly as written names nothing", "[trailer_mark]
                  R"({"x-multifdd": {"checksums": "123456789abcdef"}})", R"("}})");
     CHECK(trailer_id(text) == std::nullopt);
 }
+
+TEST_CASE("one byte makes a text name no trailer, and leaves it JSON", "[trailer_mark]") {
+    std::string text = mfd::with_trailer_id(R"({"devices": []})", 0x1234);
+    const auto at = mfd::trailer_switch(text);
+    REQUIRE(at.has_value());
+    text.at(*at) = mfd::kNoTrailer;
+    CHECK(text == R"({"devices": [], "#-multifdd": {"checksums": "0000000000001234"}})");
+    CHECK_FALSE(mfd::trailer_id(text).has_value());
+    CHECK_FALSE(mfd::trailer_switch(text).has_value());
+}
