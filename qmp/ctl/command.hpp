@@ -58,6 +58,7 @@ void add_fdsets(CLI::App& app, Invocation& invocation);
 void add_watch(CLI::App& app, Invocation& invocation);
 void add_top(CLI::App& app, Invocation& invocation);
 void add_convert(CLI::App& app, Invocation& invocation);
+void add_bench(CLI::App& app, Invocation& invocation);
 
 // Writes "multifdctl: command: text" to stderr.
 void say(std::string_view command, std::string_view text);
