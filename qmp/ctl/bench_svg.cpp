@@ -13,9 +13,9 @@ namespace mfd::ctl {
 
 namespace {
 
-constexpr double kWidth = 760;
+constexpr double kWidth = 780;
 constexpr double kHeight = 440;
-constexpr double kLeft = 90;
+constexpr double kLeft = 110;
 constexpr double kRight = 200; // the legend's
 constexpr double kTop = 60;
 constexpr double kBottom = 60;
