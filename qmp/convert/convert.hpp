@@ -31,7 +31,7 @@ struct ConvertOptions {
     std::optional<ZeroPages> zeros; // Keep between mapped-ram files, otherwise Drop
     Checksums checksums = Checksums::AsBefore;
     bool keep_header = false; // libvirt's, in front of the stream
-    Existing existing = Existing::Refuse;
+    Existing existing = Existing::Keep;
 };
 
 struct ConvertResult {

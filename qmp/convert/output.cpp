@@ -2,47 +2,35 @@
 
 #include <cerrno>
 
-#include <sys/stat.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace mfd::convert {
 
 Result<Output> Output::create(const std::string& path, Existing existing) {
-    Output output(path);
     if (path == "-")
-        return output;
-    struct stat there {};
-    const bool taken = ::lstat(path.c_str(), &there) == 0;
-    if (taken && existing == Existing::Refuse)
-        return Error{Errc::BadArgument,
-                     path + " exists already; name another file, or replace it with --force",
-                     EEXIST};
-    if (taken && !S_ISREG(there.st_mode))
-        return Error{Errc::BadArgument, path + " is no file that could be replaced; name another",
-                     EINVAL};
-    if (taken) {
-        output.replaces_ = true;
-        MFD_TRY(output.file_, UnnamedFile::create_hidden(path));
-        return output;
-    }
-    MFD_TRY(output.file_, UnnamedFile::create(path));
-    if (!output.file_)
-        return Error{Errc::BadArgument, "'" + path + "' is no name for a file", EINVAL};
-    return output;
+        return Output(std::nullopt);
+    MFD_TRY(auto file, files::OutputFile::create(path, existing));
+    return Output(std::move(file));
 }
 
 FdRef Output::fd() const {
     return file_ ? file_->fd() : FdRef(STDOUT_FILENO);
 }
 
+std::string Output::path_to_open() const {
+    return "/proc/self/fd/" + std::to_string(fd().get());
+}
+
 Result<void> Output::publish() {
     if (!file_)
         return {};
-    if (::fdatasync(file_->fd().get()) != 0)
-        return make_sys_error("bring " + path_ + " to stable storage", errno);
-    MFD_CHECK(replaces_ ? file_->replace() : file_->publish());
-    MFD_CHECK(sync_folder_of(path_, file_->fd()));
-    return file_->close();
+    // The name's entry in the folder is made to last when the file itself is closed.
+    const UniqueFd kept(::fcntl(file_->fd().get(), F_DUPFD_CLOEXEC, 0));
+    if (!kept.valid() || ::fdatasync(kept.get()) != 0)
+        return make_sys_error("bring " + file_->path() + " to stable storage", errno);
+    MFD_CHECK(file_->complete());
+    return sync_folder_of(file_->path(), kept.ref());
 }
 
 } // namespace mfd::convert

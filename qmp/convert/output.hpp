@@ -1,37 +1,33 @@
-// A file that appears under its name only when it is complete, or standard output.
+// Where a conversion writes: a file that appears under its name only when it is complete, or
+// standard output.
 #pragma once
 
-#include "channels/unnamed_file.hpp"
-#include "proto/error.hpp"
+#include "qmp/files/output_file.hpp"
 
-#include <cstddef>
 #include <optional>
-#include <span>
 #include <string>
+#include <utility>
 
 namespace mfd::convert {
 
-enum class Existing : std::uint8_t { Refuse, Replace };
+using files::Existing;
 
 class Output {
 public:
-    // `path` may be "-". What is there already is refused, or replaced when the output is complete.
+    // `path` may be "-".
     static Result<Output> create(const std::string& path, Existing existing);
 
     [[nodiscard]] bool is_file() const { return file_.has_value(); }
-    [[nodiscard]] const std::string& path() const { return path_; }
     [[nodiscard]] FdRef fd() const;
     // To open a file that has no name yet for reading.
-    [[nodiscard]] std::string path_to_open() const { return file_->path_to_open(); }
+    [[nodiscard]] std::string path_to_open() const;
 
-    // Brings a file to stable storage and gives it its name.
+    // Gives a file its name; both are on stable storage then.
     Result<void> publish();
 
 private:
-    explicit Output(std::string path) : path_(std::move(path)) {}
-    std::string path_;
-    bool replaces_ = false; // another file, under whose name it will be
-    std::optional<UnnamedFile> file_;
+    explicit Output(std::optional<files::OutputFile> file) : file_(std::move(file)) {}
+    std::optional<files::OutputFile> file_;
 };
 
 } // namespace mfd::convert

@@ -3,7 +3,7 @@
 #include "qmp/ctl/bench_guest.hpp"
 #include "qmp/ctl/bench_raw.hpp"
 #include "qmp/ctl/bench_result.hpp"
-#include "qmp/ctl/command.hpp"
+#include "qmp/ctl/file_command.hpp"
 #include "qmp/ctl/interrupts.hpp"
 #include "qmp/ctl/job.hpp"
 #include "qmp/ctl/progress.hpp"
@@ -336,8 +336,7 @@ Exit run_bench(const BenchOptions& options) {
                     result.error().code == Errc::BadArgument ? Exit::Usage : Exit::Failed);
     }
     if (options.json)
-        std::cout << bench_json(*result).dump(2, ' ', false, Json::error_handler_t::replace)
-                  << "\n";
+        print_json(bench_json(*result));
     else
         std::cout << bench_table(*result);
     return options.svg.empty() ? Exit::Ok : write_plot(options.svg, *result);

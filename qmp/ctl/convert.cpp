@@ -2,7 +2,7 @@
 #include "qmp/convert/convert.hpp"
 
 #include "proto/text.hpp"
-#include "qmp/ctl/command.hpp"
+#include "qmp/ctl/file_command.hpp"
 #include "qmp/ctl/interrupts.hpp"
 #include "qmp/ctl/job.hpp"
 #include "qmp/ctl/progress.hpp"
@@ -133,8 +133,9 @@ std::string summary_of(const ConvertCommand& command, const convert::ConvertResu
     text += result.packing.empty() ? "" : result.packing + ", ";
     text += result.libvirt ? "libvirt save image, " : "";
     text += std::string(form_name(result.from)) + ", machine " + printable(result.machine) + ", " +
-            std::to_string(result.blocks) + " blocks, " + format_bytes(result.total_ram) +
-            " of RAM, " + std::to_string(result.devices) + " devices\n";
+            std::to_string(result.blocks) + (result.blocks == 1 ? " block, " : " blocks, ") +
+            format_bytes(result.total_ram) + " of RAM, " + std::to_string(result.devices) +
+            " devices\n";
     text += command.output + ": " + command.to + ", " + format_count(result.stored_pages) +
             " pages stored, " + format_count(result.total_ram / kPageSize - result.stored_pages) +
             " zero, " + format_bytes(result.allocated_bytes) + " on disk";
@@ -202,8 +203,7 @@ Exit report(const ConvertCommand& command, const Result<Outcome>& outcome,
     if (command.output == "-")
         return Exit::Ok;
     if (command.json)
-        std::cout << json_of(command, *outcome).dump(2, ' ', false, Json::error_handler_t::replace)
-                  << "\n";
+        print_json(json_of(command, *outcome));
     else if (!command.quiet)
         std::cout << summary_of(command, *outcome, watcher.elapsed());
     return Exit::Ok;
@@ -238,7 +238,7 @@ Exit run_convert(const ConvertCommand& command) {
     options.zeros = zero_pages_of(command.zero_pages);
     options.checksums = checksums_of(command.checksums);
     options.keep_header = command.keep_header;
-    options.existing = command.force ? convert::Existing::Replace : convert::Existing::Refuse;
+    options.existing = command.force ? convert::Existing::Replace : convert::Existing::Keep;
     return report(command, convert::run_conversion(options, watcher), watcher);
 }
 
