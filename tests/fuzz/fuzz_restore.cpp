@@ -3,6 +3,7 @@
 #include "channels/file_io.hpp"
 #include "channels/unique_fd.hpp"
 #include "daemon/restore_job.hpp"
+#include "tests/support/still_host.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -101,17 +102,8 @@ private:
 };
 
 // A guest that has the blocks of every file, and dirt in them.
-class WillingHost final : public mfd::JobHost {
+class WillingHost final : public mfd::testing::QuietHost {
 public:
-    void opened() override {}
-    void active() override {}
-    void pass_started(std::uint64_t /*pass*/) override {}
-    void throttle(std::uint32_t /*percent*/) override {}
-    void stop_needed() override {}
-    mfd::Result<mfd::RunStatus> switchover(const std::stop_token& /*stop*/) override {
-        return mfd::RunStatus::Paused;
-    }
-    void leave_behind(std::shared_ptr<void> /*rest*/) override {}
     mfd::Result<std::vector<mfd::MemoryBackend*>>
     guest_blocks(const std::vector<mfd::BlockSpec>& listed,
                  const std::stop_token& /*stop*/) override {

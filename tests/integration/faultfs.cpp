@@ -14,6 +14,7 @@
 //   release              lets the waiting calls go on; nothing hangs any more
 //   clear                forgets every rule
 //   trace FILE           notes in FILE every change and fsync in order, with the data: see note()
+//   untrace              no more
 //
 // OP: open create read write truncate fallocate fsync rename unlink. ERRNO: a name such as EIO.
 #define FUSE_USE_VERSION 35
@@ -120,9 +121,16 @@ private:
 class Trace {
 public:
     bool start(const std::string& path) {
+        stop();
         const std::lock_guard lock(mutex_);
         file_ = std::fopen(path.c_str(), "we");
         return file_ != nullptr;
+    }
+    void stop() {
+        const std::lock_guard lock(mutex_);
+        if (file_ != nullptr)
+            std::fclose(file_);
+        file_ = nullptr;
     }
     // A line "OP PATH OFFSET LENGTH", and behind that of a write its LENGTH bytes of data.
     void note(const char* op, const char* path, std::uint64_t offset = 0, std::uint64_t length = 0,
@@ -268,17 +276,22 @@ int fs_release(const char*, fuse_file_info* info) {
 }
 
 int fs_unlink(const char* path) {
-    if (const int sys = refused("unlink"); sys != 0)
-        return sys;
-    g_trace.note("unlink", path);
-    return answer(::unlink(real(path).c_str()));
+    if (const int refusal = refused("unlink"); refusal != 0)
+        return refusal;
+    const int sys = answer(::unlink(real(path).c_str()));
+    if (sys == 0)
+        g_trace.note("unlink", path);
+    return sys;
 }
 
 int fs_rename(const char* from, const char* to, unsigned flags) {
-    if (const int sys = refused("rename"); sys != 0)
-        return sys;
-    g_trace.note("rename", (std::string(from) + " " + to).c_str());
-    return answer(::renameat2(AT_FDCWD, real(from).c_str(), AT_FDCWD, real(to).c_str(), flags));
+    if (const int refusal = refused("rename"); refusal != 0)
+        return refusal;
+    const int sys =
+        answer(::renameat2(AT_FDCWD, real(from).c_str(), AT_FDCWD, real(to).c_str(), flags));
+    if (sys == 0)
+        g_trace.note("rename", (std::string(from) + " " + to).c_str());
+    return sys;
 }
 
 int fs_statfs(const char* path, struct statvfs* space) {
@@ -365,6 +378,8 @@ bool obey(const std::string& line) {
     } else if (command == "trace") {
         std::string path;
         return words >> path && g_trace.start(path);
+    } else if (command == "untrace") {
+        g_trace.stop();
     } else if (auto rule = parse_rule(command, words)) {
         g_faults.add(std::move(*rule));
     } else {

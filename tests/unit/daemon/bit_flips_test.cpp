@@ -5,6 +5,7 @@
 #include "proto/decode.hpp"
 #include "proto/trailer.hpp"
 #include "tests/support/byte_sources.hpp"
+#include "tests/support/still_host.hpp"
 
 #include "guest_support.hpp"
 
@@ -25,29 +26,6 @@ using mfd::FileOffset;
 using mfd::kPageSize;
 
 namespace {
-
-// A guest that stands still, and whose blocks are these.
-class StillHost final : public mfd::JobHost {
-public:
-    explicit StillHost(std::vector<mfd::MemoryBackend*> blocks) : blocks_(std::move(blocks)) {}
-    void opened() override {}
-    void active() override {}
-    void pass_started(std::uint64_t /*pass*/) override {}
-    void throttle(std::uint32_t /*percent*/) override {}
-    void stop_needed() override {}
-    mfd::Result<mfd::RunStatus> switchover(const std::stop_token& /*stop*/) override {
-        return mfd::RunStatus::Paused;
-    }
-    void leave_behind(std::shared_ptr<void> /*rest*/) override {}
-    mfd::Result<std::vector<mfd::MemoryBackend*>>
-    guest_blocks(const std::vector<mfd::BlockSpec>& /*listed*/,
-                 const std::stop_token& /*stop*/) override {
-        return blocks_;
-    }
-
-private:
-    std::vector<mfd::MemoryBackend*> blocks_;
-};
 
 struct Guest {
     std::vector<std::unique_ptr<mfd::MemoryBackend>> owned;
@@ -159,7 +137,7 @@ private:
         request.guest = &guest_runs;
         request.downtime_limit_ms = &downtime_limit_ms;
         request.sync = false;
-        StillHost host(guest_.blocks());
+        mfd::testing::StillHost host(guest_.blocks());
         mfd::JobProgress progress(2);
         const auto saved = mfd::SaveJob(std::move(request), host, progress).run({});
         INFO((saved.has_value() ? "" : saved.error().what));
@@ -169,7 +147,7 @@ private:
     mfd::Result<mfd::RestoreJob::Outcome> restore() {
         mfd::RestoreRequest request;
         request.target = target(mfd::FileUse::Load);
-        StillHost host(copy_.blocks());
+        mfd::testing::StillHost host(copy_.blocks());
         mfd::JobProgress progress(2);
         return mfd::RestoreJob(std::move(request), host, progress).run({});
     }
