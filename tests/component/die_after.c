@@ -18,7 +18,7 @@ static int last_one(void) {
 }
 
 static ssize_t (*next_pwrite(void))(int, const void*, size_t, off_t) {
-    return (ssize_t (*)(int, const void*, size_t, off_t))dlsym(RTLD_NEXT, "pwrite");
+    return (ssize_t(*)(int, const void*, size_t, off_t))dlsym(RTLD_NEXT, "pwrite");
 }
 
 ssize_t pwrite(int fd, const void* data, size_t bytes, off_t at) {
