@@ -76,7 +76,7 @@ class Store:
             self.drop(name)
 
     def settle(self):
-        """Returns when what a process that is gone had sent is dealt with."""
+        """Returns when what was sent before, be it by a process that is gone, is dealt with."""
         read, write = os.pipe()
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as barrier:
             barrier.connect(self.path)

@@ -115,5 +115,5 @@ TEST_CASE("of unclaimed descriptors only a listening socket is an error", "[serv
     REQUIRE_FALSE(refused.has_value());
     CHECK(refused.error().what ==
           "descriptor 'guest.socket' passed by the service manager: a socket needs "
-          "FileDescriptorName=qmp, qmp-NAME or qmp-ro-NAME to be served");
+          "FileDescriptorName=qmp, qmp-NAME, qmp-ro-NAME or metrics to be served");
 }
