@@ -23,6 +23,14 @@ std::string escape(std::string_view text) {
     return out;
 }
 
+// mdoc(7) wants each sentence to begin a line.
+std::string prose(std::string_view text) {
+    std::string lines(text);
+    for (auto end = lines.find(". "); end != std::string::npos; end = lines.find(". ", end + 2))
+        lines[end + 1] = '\n';
+    return escape(lines);
+}
+
 // One argument of a macro, which itself is not taken for a macro.
 std::string argument(std::string_view text) {
     std::string out = "\\&";
@@ -58,7 +66,7 @@ std::string list(const std::vector<Item>& items) {
         return {};
     std::string out = ".Bl -tag -width Ds\n";
     for (const Item& item : items) {
-        out += it_line(item) + escape(item.text) + "\n";
+        out += it_line(item) + prose(item.text) + "\n";
         if (!item.environment.empty())
             out += "Without it the variable\n.Ev " + item.environment + "\ncounts.\n";
         if (item.choices.empty())
@@ -74,7 +82,7 @@ std::string commands(const CLI::App& app) {
     std::string out;
     for (const CLI::App* command : app.get_subcommands(nullptr)) {
         out += ".Ss " + app.get_name() + " " + command->get_name() + "\n" +
-               escape(command->get_description()) + ".\n";
+               prose(command->get_description()) + ".\n";
         out += list(positionals_of(*command)) + list(options_of(*command));
         if (!command->get_footer().empty())
             out += ".Bd -literal\n" + escape(command->get_footer()) + "\n.Ed\n";

@@ -69,6 +69,8 @@ class Qmp:
 
     def reply(self, command, timeout=None):
         message = self._next(self.replies, timeout or env.DEADLINE_S, "reply to " + command)
+        while "QMP" in message:  # a QEMU that is still starting may greet twice
+            message = self._next(self.replies, timeout or env.DEADLINE_S, "reply to " + command)
         if "error" in message:
             raise QmpError(command, message["error"])
         return message["return"]
