@@ -159,12 +159,16 @@ class CrashModel(runner.TestCase):
     def save_live(self, guest, uri, settings):
         """The first pass stands still until the guest has written beside it."""
         guest.qmp.call("cont")
-        # Behind the header, after which the tracking of writes begins.
-        self.disk.tell("hang write " + ("direct" if settings.direct_io else "buffered skip 3"))
-        guest.start_save(uri, settings)
-        guest.qmp.event(state_event("active"))
-        guest.wait_written(WRITES_BESIDE)
-        self.disk.tell("release")
+        # The first direct write only asks for the alignment. The buffered ones begin with the header;
+        # the tracking of writes begins behind it.
+        self.disk.tell("hang write " + ("direct skip 1" if settings.direct_io else
+                                        "buffered skip 3"))
+        try:
+            guest.start_save(uri, settings)
+            guest.qmp.event(state_event("active"))
+            guest.wait_written(WRITES_BESIDE)
+        finally:
+            self.disk.tell("clear")
         info = wait_final(guest.qmp)
         self.assertEqual(info["status"], "completed", info.get("error-desc"))
         self.assertGreater(info["ram"]["dirty-sync-count"], 1)
