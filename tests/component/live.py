@@ -133,6 +133,15 @@ class EmulatedGuest(LiveTest):
         self.assert_completed()
         self.assertEqual(self.workload("throttle"), 0)
 
+    def test_another_bandwidth_limit_counts_at_once(self):
+        self.guest()
+        self.settings({**AT_ONCE, "max-bandwidth": 4096})  # hours
+        self.save()
+        self.qmp.event(migrate.state_event("active"))
+        self.qmp.call("migrate-set-parameters", {"max-bandwidth": 0})
+        self.assert_completed()
+        self.assert_saved(self.memory)
+
     def test_cancel_in_pre_switchover_lets_the_guest_run_on(self):
         self.guest()
         self.settings(AT_ONCE, pause_before_switchover=True)
@@ -141,6 +150,21 @@ class EmulatedGuest(LiveTest):
         self.assertEqual(self.status(), "finish-migrate")
         self.assert_cancelled()
         self.assert_guest_runs_unthrottled()
+
+    def test_a_save_that_fails_in_its_last_step_lets_the_guest_run_on(self):
+        self.guest()
+        self.settings(AT_ONCE, pause_before_switchover=True)
+        self.save()
+        self.qmp.event(migrate.state_event("pre-switchover"))
+        with open(self.path("save"), "xb"):
+            pass  # somebody takes the name that the complete file was to get
+        self.qmp.call("migrate-continue", {"state": "pre-switchover"})
+        info = migrate.wait_final(self.qmp)
+        self.assertEqual(info["status"], "failed", info)
+        self.assertIn("give the complete file its name '%s': File exists" % self.path("save"),
+                      info["error-desc"])
+        self.assert_guest_runs_unthrottled()
+        self.assertEqual(os.path.getsize(self.path("save")), 0)
 
     def test_a_new_file_is_found_only_once_it_is_complete_unless_wanted_at_once(self):
         self.guest()

@@ -135,6 +135,7 @@ TEST_CASE("access mode and O_DIRECT must both fit, and read-write never does", "
           "Failed to find file descriptor with matching flags=" + text);
     const int wanted = flags & (O_ACCMODE | O_DIRECT);
     add(sets, file.open(wanted), 1);
+    add(sets, file.open(wanted ^ O_DIRECT), 1);
     const auto opened = sets.open("/dev/fdset/1", flags);
     REQUIRE(opened.has_value());
     CHECK((::fcntl(opened->ref().get(), F_GETFL) & (O_ACCMODE | O_DIRECT)) == wanted);

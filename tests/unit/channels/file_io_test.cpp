@@ -1,10 +1,12 @@
 #include "channels/file_io.hpp"
 
+#include "call_log.hpp"
 #include "temp_file.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <array>
+#include <string>
 #include <vector>
 
 namespace {
@@ -125,6 +127,30 @@ TEST_CASE("vectored transfers carry more parts than one call takes", "[file_io]"
     for (std::size_t at = 0; at < back.size(); at += 2)
         parts.push_back({back.data() + at, 2});
     REQUIRE(mfd::readv_all_at(file.open(O_RDONLY).ref(), parts, 77).has_value());
+    CHECK(back == data);
+}
+
+TEST_CASE("vectored transfers go on after an interrupt and a short one, where that ended",
+          "[file_io]") {
+    const mfd::test::TempFile file;
+    const auto fd = file.open(O_RDWR);
+    auto data = counting_bytes(5000);
+    std::vector<iovec> parts{{data.data(), 2000}, {data.data() + 2000, 3000}};
+    {
+        mfd::test::CallLog log;
+        log.transfers = {-EINTR, 2500, 1, -EAGAIN};
+        REQUIRE(mfd::writev_all_at(fd.ref(), parts, 77).has_value());
+        CHECK(log.calls() == std::vector<std::string>{
+                                 "pwritev 5000 at 77", "pwritev 5000 at 77", "pwritev 2500 at 2577",
+                                 "pwritev 2499 at 2578", "pwritev 2499 at 2578"});
+    }
+    CHECK(file.read(77, data.size()) == data);
+
+    std::vector<std::byte> back(data.size());
+    parts = {{back.data(), 2000}, {back.data() + 2000, 3000}};
+    mfd::test::CallLog log;
+    log.transfers = {-EINTR, 2500, 1, -EAGAIN};
+    REQUIRE(mfd::readv_all_at(fd.ref(), parts, 77).has_value());
     CHECK(back == data);
 }
 

@@ -1,5 +1,6 @@
 #include "channels/migration_file.hpp"
 
+#include "call_log.hpp"
 #include "temp_file.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -9,6 +10,8 @@
 #include <array>
 #include <filesystem>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 #include <sys/stat.h>
 
@@ -31,6 +34,8 @@ std::string error_of(const mfd::Result<MigrationFile>& result) {
     REQUIRE(result.has_error());
     return result.error().what;
 }
+
+using Calls = std::vector<std::string>;
 
 constexpr std::array kText{std::byte{'a'}, std::byte{'b'}, std::byte{'c'}};
 
@@ -202,6 +207,71 @@ TEST_CASE("the first bytes of a stream are written when it is complete", "[migra
         CHECK(cancelled.error().code == mfd::Errc::Cancelled);
         CHECK(path.read(offset, start.size()) == kept_back);
     }
+}
+
+TEST_CASE("a completed save is on stable storage, its first bytes and its name after all else",
+          "[migration_file]") {
+    const TempFile path;
+    FdSets sets;
+    Calls expected;
+    auto target = mfd::resolve_target(sets, path.path(), 0, FileUse::Save, PageIo::Buffered);
+    REQUIRE(target.has_value());
+    SECTION("in a file that is there") {
+        expected = {"fdatasync", "pwrite 8 at 0", "fdatasync"};
+    }
+    SECTION("in a new file") {
+        std::filesystem::remove(path.path());
+        expected = {"pwrite 8 at 0", "fdatasync", "publish", "fsync"};
+    }
+    SECTION("in a new file with its name from the start") {
+        std::filesystem::remove(path.path());
+        target->appears = mfd::Appears::AtOnce;
+        expected = {"fdatasync", "pwrite 8 at 0", "fdatasync", "fsync"};
+    }
+    SECTION("but not if that is not wanted") {
+        target->durability = mfd::Durability::PageCache;
+        expected = {"pwrite 8 at 0"};
+    }
+    auto file = MigrationFile::open_save(std::move(*target));
+    REQUIRE(file.has_value());
+    REQUIRE(file->write_start(std::vector<std::byte>(20, std::byte{1})).has_value());
+    const mfd::test::CallLog log;
+    REQUIRE(file->complete({}).has_value());
+    CHECK(log.calls() == expected);
+}
+
+TEST_CASE("an old stream is destroyed on stable storage before its pages go", "[migration_file]") {
+    const TempFile path;
+    path.write(0, std::vector<std::byte>(10'000, std::byte{7}));
+    FdSets sets;
+    auto target = mfd::resolve_target(sets, path.path(), 5000, FileUse::Save, PageIo::Buffered);
+    REQUIRE(target.has_value());
+    SECTION("where the file is cut") {
+        const mfd::test::CallLog log;
+        REQUIRE(MigrationFile::open_save(std::move(*target)).has_value());
+        CHECK(log.calls() == Calls{"pwrite 8 at 5000", "fdatasync", "ftruncate to 5000"});
+    }
+    SECTION("where its blocks are used again") {
+        target->old_blocks = mfd::OldBlocks::Reuse;
+        auto file = MigrationFile::open_save(std::move(*target));
+        REQUIRE(file.has_value());
+        const mfd::test::CallLog log;
+        REQUIRE(file->reserve(20'000).has_value());
+        CHECK(log.calls() == Calls{"ftruncate to 20000", "pwrite 8 at 5000", "fdatasync"});
+    }
+}
+
+TEST_CASE("space that is not there is not taken", "[migration_file]") {
+    const TempFile path;
+    FdSets sets;
+    auto file = open(sets, path.path(), 0, FileUse::Save);
+    REQUIRE(file.has_value());
+    mfd::test::CallLog log;
+    log.free_blocks = 3;
+    const auto refused = file->preallocate(std::uint64_t{4} << 20);
+    REQUIRE(refused.has_error());
+    CHECK(refused.error().sys == ENOSPC);
+    CHECK(log.calls().empty());
 }
 
 TEST_CASE("what cannot be opened or cut is refused with QEMU's words", "[migration_file]") {

@@ -188,6 +188,19 @@ TEST_CASE("a page or checksum with a flipped bit ends the load, and both places 
     CHECK(said.find(": its checksum is 0x") != std::string::npos);
 }
 
+TEST_CASE("a wrong page behind a gap that was read along is found", "[page_checksum]") {
+    const auto way = mfd::test::any_way();
+    std::mt19937_64 random(8);
+    SavedMemory saved(9001);
+    std::uint64_t page = 2;
+    // Not at the beginning of a chunk, where a transfer begins.
+    while (!saved.present.test(page) || saved.present.test(page - 1) ||
+           !saved.present.test(page - 2) || page % 512 < 2)
+        ++page;
+    saved.damage(kSlotsOffset + page * kPageSize + random() % kPageSize, random);
+    CHECK(saved.load(way).starts_with("block m0, page " + std::to_string(page) + ", at 0x"));
+}
+
 TEST_CASE("a table that the file does not have to its end is an error", "[page_checksum]") {
     SavedMemory saved(3000);
     REQUIRE(::truncate(saved.path.path().c_str(), kTable + 4096) == 0);

@@ -160,13 +160,14 @@ TEST_CASE("later passes write what is dirty and clear the bits of pages that bec
     auto saver = mfd::PageSaver::start(file, save_options(way), counters);
     REQUIRE(saver.has_value());
     REQUIRE((*saver)->pass(blocks, {}).has_value());
-    for (int pass = 0; pass < 3; ++pass) {
+    for (unsigned pass = 0; pass < 3; ++pass) {
         const std::uint64_t before = counters.normal_pages() + counters.duplicate_pages();
         std::uint64_t dirtied = 0;
         for (std::size_t block = 0; block < blocks.size(); ++block) {
             dirty[block]->clear_range({0, dirty[block]->pages()});
             for (std::uint64_t page = 0; page < memories[block]->pages(); ++page) {
-                const auto fate = random() % 10;
+                // Scattered pages, and a stretch that takes several transfers.
+                const auto fate = random() % (page / 200 == pass + 1 ? 2 : 10);
                 if (fate > 1)
                     continue;
                 if (fate == 0)

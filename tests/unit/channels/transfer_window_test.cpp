@@ -75,6 +75,23 @@ TEST_CASE("a direct transfer that is refused goes on through the page cache", "[
     CHECK(window.record[2].file == kDirectFile);
 }
 
+TEST_CASE("a direct transfer that is refused in its middle goes on there", "[transfer_window]") {
+    const auto op = GENERATE(TransferOp::Write, TransferOp::Read);
+    Window window(GENERATE(1U, 4U), [](const Recorded& transfer) {
+        return mfd::test::Ending(refuse_direct(transfer), 3 * kPageSize);
+    });
+    REQUIRE(window.transfer(op, kDirectFile).has_value());
+    REQUIRE(window.record.size() == 2);
+    CHECK(window.record[1].file == kBufferedFile);
+    CHECK(window.record[1].offset == kOffset + 3 * kPageSize);
+    CHECK(window.record[1].bytes() == kBytes - 3 * kPageSize);
+    REQUIRE(window.record[1].parts.size() == 1);
+    CHECK(window.record[1].parts[0].iov_base ==
+          static_cast<std::byte*>(window.record[0].parts[1].iov_base) + 2 * kPageSize);
+    CHECK(window.counters.bytes() == kBytes);
+    CHECK(window.inspected == std::vector{std::pair{kOffset, kBytes}});
+}
+
 TEST_CASE("other refusals, and one of the page cache, are the transfer's failure",
           "[transfer_window]") {
     Window full(4, [](const Recorded&) { return ENOSPC; });

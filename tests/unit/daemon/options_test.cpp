@@ -65,6 +65,9 @@ TEST_CASE("what cannot be understood ends with a text that names it", "[options]
              "multifdd: -add-fd: Parameter 'set' expects a non-negative number, not '-1'\n"},
         Case{{"-m", "lots"}, "multifdd: -m: 'lots' is not a size\n"},
         Case{{"-sandbox", "maybe"}, "multifdd: -sandbox: 'maybe' is neither on, off nor strict\n"},
+        // To chown(2) and its like this number says that nobody is meant.
+        Case{{"-allow-gid", "4294967295"},
+             "multifdd: -allow-gid: there is no group '4294967295'\n"},
         Case{{"-allow-uid", "no-such-user"},
              "multifdd: -allow-uid: there is no user 'no-such-user'\n"},
         Case{{"-qmp", "unix:/x,server=on,mode=0999"},

@@ -84,6 +84,12 @@ TEST_CASE("a loaded guest runs if it was saved running and may run", "[run_contr
     continued.complete_load(RunStatus::Running);
     CHECK(continued.running());
 
+    for (const RunStatus saved : {RunStatus::Paused, RunStatus::Prelaunch}) {
+        RunControl may_run(false, true, log.hooks());
+        may_run.complete_load(saved);
+        CHECK(may_run.status() == saved);
+    }
+
     RunControl fresh(true, true, log.hooks());
     fresh.complete_load(RunStatus::Prelaunch);
     CHECK(fresh.status() == RunStatus::Prelaunch);

@@ -1,4 +1,6 @@
 #include "proto/decode.hpp"
+#include "proto/encode.hpp"
+#include "proto/plan.hpp"
 #include "tests/support/byte_sources.hpp"
 #include "tests/unit/proto/small_stream.hpp"
 
@@ -98,6 +100,9 @@ TEST_CASE("device state that looks like a vmdescription does not mislead", "[dec
 TEST_CASE("numbers of header and configuration are taken at their value only", "[decode]") {
     const auto small = make_small_stream();
     using U32 = std::uint32_t;
+    // Without the magic number a sound version makes it no stream either.
+    for (const U32 magic : {U32{0}, U32{1}, ~U32{0}})
+        CHECK(refusal(small.with("magic", magic)) == "Not a migration stream, at 0x0");
     for (const U32 version : {U32{0}, U32{1}, U32{4}, ~U32{0}}) {
         const auto refused = decode(small.with("version", version));
         REQUIRE(refused.has_error());
@@ -174,6 +179,7 @@ TEST_CASE("the total has to be used up exactly", "[decode]") {
     CHECK(with_total(0x4000) == "accepted");
     CHECK(with_total(0).starts_with("Unknown combination of migration flags"));
     CHECK(with_total(0x1000).starts_with("ramblock ab has length 0x3000, but only 0x1000"));
+    CHECK(with_total(0x2000).starts_with("ramblock ab has length 0x3000, but only 0x2000"));
     CHECK(with_total(0x3000).starts_with("Unknown combination of migration flags"));
     CHECK(with_total(0x5000).starts_with("Unknown ramblock \"\""));
     CHECK(with_total(std::uint64_t{1} << 46).starts_with("Unknown ramblock \"\""));
@@ -263,6 +269,29 @@ TEST_CASE("a mapped-ram header is taken only as QEMU writes it", "[decode]") {
         refusal(small.with("a_bitmap", std::uint8_t{0x0d})).find("past the last page (3 pages)") !=
         std::string::npos);
     CHECK(refusal(small.with("a_bitmap", std::uint8_t{0x07})) == "accepted");
+}
+
+TEST_CASE("pages may not begin inside their bitmap", "[decode]") {
+    const std::vector<mfd::BlockSpec> blocks{{"ab", 0x3000}};
+    // A bitmap of eight bytes, four of them on either side of a page's boundary of the file.
+    const auto bitmap_at = [&](std::uint64_t stream_offset) {
+        return mfd::plan_stream(FileOffset(stream_offset), {}, blocks)->blocks[0].bitmap_offset;
+    };
+    const std::uint64_t offset = 0x2000 - 4 - bitmap_at(0).value;
+    auto plan = *mfd::plan_stream(FileOffset(offset), {}, blocks);
+    REQUIRE(plan.blocks[0].bitmap_offset == FileOffset(0x2000 - 4));
+    mfd::testing::SparseSource file;
+    const auto refused_with_pages_at = [&](std::uint64_t pages) {
+        plan.blocks[0].pages_offset = FileOffset(pages);
+        for (const mfd::Fragment& piece : mfd::encode_head(plan))
+            file.put(piece);
+        file.set_size(1 << 20);
+        const auto decoded = mfd::decode_stream(file, FileOffset(offset));
+        return decoded.has_value() ? std::string("accepted") : decoded.error().what;
+    };
+    CHECK(refused_with_pages_at(0x2000).find("pages at 0x2000 overlap the bitmap, which ends at "
+                                             "0x2004") != std::string::npos);
+    CHECK(refused_with_pages_at(0x3000).find("overlap") == std::string::npos);
 }
 
 TEST_CASE("RAM words and footers are taken at their value only", "[decode]") {

@@ -71,7 +71,9 @@ TEST_CASE("a search ends at its upper bound", "[page_bitmap]") {
     bitmap.set_range({100, 100});
     CHECK(bitmap.next_set_run(0, 100) == std::nullopt);
     CHECK(bitmap.next_set_run(0, 150) == PageRun{100, 50});
+    CHECK(bitmap.next_set_run(0, 195) == PageRun{100, 95}); // its end is in the bound's word
     CHECK(bitmap.next_clear_run(120, 200) == std::nullopt);
+    CHECK(bitmap.next_clear_run(0, 99) == PageRun{0, 99});
 }
 
 TEST_CASE("bits past the last page are stray", "[page_bitmap]") {

@@ -89,6 +89,14 @@ TEST_CASE("a trailer of an older stream does not count", "[trailer]") {
     CHECK(verdict(stream) == "none");
 }
 
+TEST_CASE("a trailer with another number than the vmdescription names is refused", "[trailer]") {
+    StreamWithTrailer stream;
+    stream.trailer.id ^= 1;
+    stream.file.put(mfd::encode_trailer(stream.trailer));
+    CHECK(verdict(stream).find("its number is 0xfedcba9876543211, the vmdescription names "
+                               "0xfedcba9876543210") != std::string::npos);
+}
+
 TEST_CASE("a stream without a vmdescription has the trailer whose metadata are its own",
           "[trailer]") {
     StreamWithTrailer stream("");

@@ -26,8 +26,9 @@ std::string generic_error(const std::string& desc, const std::string& id = "") {
            (id.empty() ? "" : ", \"id\": " + id) + "}";
 }
 
-std::string not_found(const std::string& desc) {
-    return R"({"error": {"class": "CommandNotFound", "desc": ")" + desc + R"("}})";
+std::string not_found(const std::string& desc, const std::string& id = "") {
+    return R"({"error": {"class": "CommandNotFound", "desc": ")" + desc + R"("})" +
+           (id.empty() ? "" : ", \"id\": " + id) + "}";
 }
 
 const std::string kExpecting =
@@ -84,6 +85,19 @@ TEST_CASE("pipelined commands and parse errors are answered in their order", "[s
                                   generic_error("JSON parse error, expecting value"),
                                   not_found("The command nope has not been found"),
                                   generic_error("the disk is on fire", "null")});
+}
+
+TEST_CASE("whatever is wrong with a command, the error has its id", "[session]") {
+    SessionFixture fixture;
+    fixture.negotiate();
+    fixture.send(R"({"execute": "nope", "id": 1} {"execute": 5, "id": 2} )"
+                 R"({"execute": "query-status", "arguments": {"x": 0}, "id": 3} )"
+                 R"({"execute": "qmp_capabilities", "id": 4})");
+    CHECK(fixture.take() ==
+          Lines{not_found("The command nope has not been found", "1"),
+                generic_error("QMP input member 'execute' must be a string", "2"),
+                generic_error("Parameter 'x' is unexpected", "3"),
+                not_found("Capabilities negotiation is already complete, command ignored", "4")});
 }
 
 TEST_CASE("the next command starts after the answer to the one before", "[session]") {

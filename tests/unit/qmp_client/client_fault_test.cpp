@@ -236,6 +236,10 @@ TEST_CASE("a server that does not read ends a large call in time", "[qmp_client]
         client->call("x", Json{{"a", std::string(8 << 20, 'x')}}, {.timeout = Millis(1)});
     REQUIRE_FALSE(value.has_value());
     CHECK_THAT(value.error().what, ContainsSubstring("does not read"));
+    // Half of it is under way: what came next would be read as its rest.
+    const auto next = client->call("y", Json::object(), {.timeout = Millis(1)});
+    REQUIRE_FALSE(next.has_value());
+    CHECK_THAT(next.error().what, ContainsSubstring("connection lost"));
 }
 
 TEST_CASE("a large call does not block against a server that sends meanwhile", "[qmp_client]") {
@@ -269,6 +273,22 @@ TEST_CASE("an interruption ends a wait for an event, but not a call", "[qmp_clie
         CHECK(event.error().code == Errc::Cancelled);
     }
     CHECK(server.join().empty());
+}
+
+TEST_CASE("descriptors go with a call once, in however many parts it is sent", "[qmp_client]") {
+    std::size_t received = 0;
+    Scripted server([&](ScriptedServer& s) {
+        s.greet();
+        s.reply(s.request(), 1);
+        received = s.received.size();
+    });
+    auto client = Client::adopt(server.client_end());
+    REQUIRE(client.has_value());
+    const UniqueFd passed(::eventfd(0, EFD_CLOEXEC));
+    const std::array<FdRef, 1> fds{passed.ref()};
+    CHECK(client->call("add-fd", Json{{"a", std::string(8 << 20, 'x')}}, {.fds = fds}).has_value());
+    CHECK(server.join().empty());
+    CHECK(received == 1);
 }
 
 TEST_CASE("a closed descriptor or too many are refused before anything is sent", "[qmp_client]") {
