@@ -127,6 +127,7 @@ const std::vector<Case>& cases() {
         {R"("\u12x4")", {fault("\\\\u12x4 is not a valid Unicode character")}},
         {R"("\ud800")", {fault("\\\\ud800 is not a valid Unicode character")}},
         {R"("\ud800\u0041")", {fault("\\\\ud800 is not a valid Unicode character")}},
+        {R"("\ud800\ud801")", {fault("\\\\ud800 is not a valid Unicode character")}},
         {R"("\udc00x")", {fault("\\\\udc00 is not a valid Unicode character")}},
         {R"("\uFFFE")", {fault("\\\\uFFFE is not a valid Unicode character")}},
         {R"("\ud83f\udfff")", {fault("\\\\ud83f\\\\udfff is not a valid Unicode character")}},
