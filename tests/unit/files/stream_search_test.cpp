@@ -47,10 +47,10 @@ TEST_CASE("a stream at the start of a file, or where it is said to be, is found"
 }
 
 TEST_CASE("the stream behind a libvirt header is found, aligned or not", "[stream_search]") {
-    constexpr std::uint32_t kData = 67093;
+    constexpr std::uint32_t kHeaderData = 67093;
     for (const std::uint64_t at :
-         {std::uint64_t{92 + kData}, std::uint64_t{69632}, std::uint64_t{1} << 20}) {
-        auto file = image({2, kData, 1, 6, 10}, at);
+         {std::uint64_t{92 + kHeaderData}, std::uint64_t{69632}, std::uint64_t{1} << 20}) {
+        auto file = image({2, kHeaderData, 1, 6, 10}, at);
         const auto place = find_stream(file, std::nullopt);
         REQUIRE(place.has_value());
         CHECK(place->has_magic);
