@@ -43,6 +43,8 @@ Result<bool> is_padding_zero(const SavedFile& saved, const DecodedBlock& block) 
 Result<BlockSurvey> survey_block(const SavedFile& saved, const DecodedBlock& block,
                                  SurveyOptions options) {
     BlockSurvey survey;
+    if (!has_bitmap(block))
+        return survey;
     MFD_CHECK(for_each_run(saved, block, [&](const StateRun& run) -> Result<void> {
         survey.pages.add(run);
         if (options.runs)

@@ -138,6 +138,8 @@ const char* page_state_name(PageState state) {
 Result<void> for_each_run(const SavedFile& saved, const DecodedBlock& block,
                           const std::function<Result<void>(const StateRun&)>& visit,
                           std::optional<PageRun> within) {
+    if (!has_bitmap(block))
+        return {};
     RunJoiner runs(visit);
     Walk walk(saved, block, runs);
     return walk.pages(within.value_or(PageRun{0, block.layout.pages()}));

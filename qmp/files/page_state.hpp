@@ -26,10 +26,16 @@ struct StateRun {
     bool operator==(const StateRun&) const = default;
 };
 
+// Was the block's bitmap read? Not that of a damaged file where its entry is the last thing that
+// was.
+[[nodiscard]] inline bool has_bitmap(const DecodedBlock& block) {
+    return block.bitmap.pages() == block.layout.pages();
+}
+
 // Calls `visit` for the runs of [within.first, within.end()) in ascending order, each as long as it
 // can be; an error of `visit` ends the walk. Reads the slots with clear bits that are no holes, but
 // no stored page. Of a file that ends early what is behind its end is a hole. The whole block
-// without `within`.
+// without `within`. Nothing is visited where has_bitmap() is false: nothing is known then.
 Result<void> for_each_run(const SavedFile& saved, const DecodedBlock& block,
                           const std::function<Result<void>(const StateRun&)>& visit,
                           std::optional<PageRun> within = std::nullopt);

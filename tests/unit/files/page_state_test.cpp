@@ -1,4 +1,6 @@
 #include "qmp/files/page_state.hpp"
+
+#include "qmp/files/block_survey.hpp"
 #include "qmp/files/verification.hpp"
 #include "tests/unit/files/saved_guest.hpp"
 
@@ -98,6 +100,17 @@ TEST_CASE("a file that is cut is refused, or shown up to there", "[saved_file]")
     CHECK_FALSE(saved->stream_is_sound());
     CHECK(saved->find_block("a") == &saved->blocks()[0]);
     CHECK(runs_of(*saved).size() == 3);
+}
+
+TEST_CASE("of a block that the file ends in nothing is known", "[saved_file]") {
+    const SavedGuest guest;
+    guest.truncate(guest.plan().blocks[0].pages_offset.value + mfd::kPageSize);
+    const auto saved = SavedFile::open(guest.path(), {std::nullopt, mfd::files::Damaged::Show});
+    REQUIRE(saved.has_value());
+    REQUIRE(saved->blocks().size() == 1);
+    CHECK_FALSE(mfd::files::has_bitmap(saved->blocks()[0]));
+    CHECK(runs_of(*saved).empty());
+    CHECK(mfd::files::survey_block(*saved, saved->blocks()[0], {true, true}).has_value());
 }
 
 TEST_CASE("verdicts tell intact from changed pages", "[verification]") {
