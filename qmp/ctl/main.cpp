@@ -12,10 +12,11 @@ namespace {
 using namespace mfd::ctl;
 
 // All subcommands, in the order in which --help lists them.
-constexpr AddCommand kCommands[] = {
-    add_save,   add_restore, add_status, add_watch,   add_top,    add_cancel,  add_pause,
-    add_resume, add_set,     add_caps,   add_objects, add_fdsets, add_quit,    add_qmp,
-    add_shell,  add_inspect, add_verify, add_extract, add_diff,   add_convert, add_bench};
+constexpr AddCommand kCommands[] = {add_save,    add_restore, add_status,  add_watch, add_top,
+                                    add_cancel,  add_pause,   add_resume,  add_set,   add_caps,
+                                    add_objects, add_fdsets,  add_quit,    add_qmp,   add_shell,
+                                    add_inspect, add_verify,  add_extract, add_diff,  add_map,
+                                    add_convert, add_bench};
 
 Exit run(int argc, char** argv) {
     CLI::App app{"Saves and restores guest RAM through the QMP socket of multifdd or QEMU, and "
