@@ -1,6 +1,7 @@
 // The plot of `bench`: rates over the number of channels, a line for each way, the raw write
 // dashed.
 #include "qmp/ctl/bench_result.hpp"
+#include "qmp/map/markup.hpp"
 #include "qmp/units.hpp"
 
 #include <algorithm>
@@ -19,23 +20,6 @@ constexpr double kLeft = 110;
 constexpr double kRight = 200; // the legend's
 constexpr double kTop = 60;
 constexpr double kBottom = 60;
-
-std::string xml_text(std::string_view text) {
-    std::string safe;
-    for (const char c : text) {
-        if (c == '&')
-            safe += "&amp;";
-        else if (c == '<')
-            safe += "&lt;";
-        else if (c == '>')
-            safe += "&gt;";
-        else if (static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7f)
-            safe += c;
-        else
-            safe += '?'; // a folder's name may hold any bytes
-    }
-    return safe;
-}
 
 // Pixels, with a tenth: enough, and the same on every machine.
 std::string px(double value) {
@@ -117,7 +101,7 @@ private:
               int size = 13) {
         out_ += "<text x=\"" + px(at_x) + "\" y=\"" + px(at_y) + "\" text-anchor=\"" +
                 std::string(anchor) + "\" font-size=\"" + std::to_string(size) + "\">" +
-                xml_text(what) + "</text>\n";
+                map::escape_markup(what) + "</text>\n";
     }
     void line(double x1, double y1, double x2, double y2, std::string_view colour,
               std::string_view style = {}) {
