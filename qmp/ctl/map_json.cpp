@@ -36,7 +36,7 @@ Result<qmp::Json> map_json(const MapSubject& subject) {
         out["blocks"].push_back(std::move(entry));
     }
     put_counts(out, totals);
-    return Result<qmp::Json>(std::move(out));
+    return Result<qmp::Json>(boost::system::in_place_value, std::move(out));
 }
 
 } // namespace mfd::ctl
