@@ -221,6 +221,7 @@ class Documented(FileTest):
         said.append(self.ask("extract", whole, "--elf", "-o", self.path("core")))
         said.append(self.ask("extract", whole, "m0", "-o", self.path("block")))
         said.append(self.ask("diff", sparse, whole, status=FAILED))
+        said.append(self.ask("map", sparse, "--against", whole))
         os.truncate(sparse, 2 * MIB)
         said.append(self.ask("inspect", sparse, status=FAILED))
         said.append(self.ask("verify", sparse, status=FAILED))
