@@ -183,11 +183,11 @@ private:
                                     ": the vmdescription has '" + printable(device.name) + "' " +
                                     std::to_string(device.instance_id) + " here",
                                 at);
-        if (device.version != section.version_id)
+        if (device.version && *device.version != section.version_id)
             return format_error("savevm: unsupported version " +
                                     std::to_string(section.version_id) + " for '" +
                                     printable(section.idstr) + "' v" +
-                                    std::to_string(device.version) + " of the vmdescription",
+                                    std::to_string(*device.version) + " of the vmdescription",
                                 section.body_offset);
         ++described_;
         return device.body_bytes;

@@ -28,6 +28,8 @@ enum class Kind : std::uint8_t {
     Other, // and all inside
 };
 
+constexpr std::uint64_t kNoVersion = std::numeric_limits<std::uint64_t>::max();
+
 struct Frame {
     Kind kind = Kind::Other;
     std::string key; // the member that comes next, of an object
@@ -35,7 +37,7 @@ struct Frame {
     std::string name;
     std::string vmsd_name;
     std::uint64_t instance_id = 0;
-    std::uint64_t version = 0;
+    std::uint64_t version = kNoVersion;
     std::uint64_t bytes = 0; // of the fields and subsections so far
     // Field
     std::uint64_t size = 0;
@@ -218,11 +220,15 @@ private:
     }
     bool add_device(Frame& frame) {
         constexpr std::uint64_t kMax = std::numeric_limits<std::uint32_t>::max();
-        if (frame.name.empty() || frame.instance_id > kMax || frame.version > kMax)
+        std::optional<std::uint32_t> version;
+        if (frame.version <= kMax)
+            version = static_cast<std::uint32_t>(frame.version);
+        if (frame.name.empty() || frame.instance_id > kMax ||
+            (!version && frame.version != kNoVersion))
             return refuse("has a device without a usable name, instance or version");
         result.devices.push_back({std::move(frame.name),
-                                  static_cast<std::uint32_t>(frame.instance_id),
-                                  static_cast<std::uint32_t>(frame.version), frame.bytes});
+                                  static_cast<std::uint32_t>(frame.instance_id), version,
+                                  frame.bytes});
         return true;
     }
 

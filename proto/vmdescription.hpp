@@ -18,7 +18,9 @@ namespace mfd {
 struct DeviceDescription {
     std::string name; // the section's idstr
     std::uint32_t instance_id = 0;
-    std::uint32_t version = 0;
+    // Nothing of a device whose code writes its section by itself, as slirp's: the section alone
+    // names its version.
+    std::optional<std::uint32_t> version;
     std::uint64_t body_bytes = 0; // of the FULL section, subsections included
 };
 

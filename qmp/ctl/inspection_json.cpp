@@ -139,7 +139,7 @@ Json devices_json(const DecodedStream& stream) {
     for (const DeviceDescription& device : description->devices)
         out.push_back({{"name", device.name},
                        {"instance-id", device.instance_id},
-                       {"version", device.version},
+                       {"version", device.version ? Json(*device.version) : Json(nullptr)},
                        {"size", device.body_bytes}});
     return out;
 }

@@ -47,6 +47,16 @@ TEST_CASE("what is inside a structure is counted with the structure", "[vmdescri
     CHECK(body_bytes(R"("other": {"fields": [{"size": 5}]}, "fields": [{"size": 1}])") == 1);
 }
 
+TEST_CASE("a device that writes its section by itself has no version", "[vmdescription]") {
+    const auto parsed =
+        parse_vmdescription(R"({"devices": [{"name": "slirp", "instance_id": 0, "size": 131,)"
+                            R"( "fields": [{"name": "data", "size": 131, "type": "buffer"}]}]})");
+    REQUIRE(parsed.has_value());
+    REQUIRE(parsed->devices.size() == 1);
+    CHECK_FALSE(parsed->devices[0].version.has_value());
+    CHECK(parsed->devices[0].body_bytes == 131);
+}
+
 TEST_CASE("devices come in order, with name, instance and version", "[vmdescription]") {
     const auto parsed = parse_vmdescription(
         R"({"page_size": 4096, "devices": [{"name": "a", "instance_id": 0, "version": 1},)"
