@@ -147,7 +147,7 @@ public:
 
     Result<void> listen(UniqueFd socket, const std::string& path) {
         if (is_unix_socket(socket.ref()))
-            peers_.push_back(qmp::default_peers(socket.ref()));
+            peers_.emplace_back(qmp::default_peers(socket.ref()));
         else
             peers_.emplace_back();
         spdlog::info("metrics are served on {}", describe_socket(socket.ref()));

@@ -41,7 +41,7 @@ constexpr int kMemoryFdInChild = 3;
         ::_exit(1);
     sigset_t none;
     sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr); // NOLINT(concurrency-mt-unsafe): the one thread
     const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     const int output = ::open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     ::dup2(null, STDIN_FILENO);
@@ -116,6 +116,7 @@ Result<BenchGuest> BenchGuest::start(const std::string& program, const std::stri
     if (role == BenchRole::Restores)
         words.insert(words.end(), {"--incoming", "defer"});
     std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
     for (std::string& word : words)
         argv.push_back(word.data());
     argv.push_back(nullptr);

@@ -66,7 +66,8 @@ std::vector<InstanceSocket> instances_among(const std::string& folder,
     std::map<std::string, std::string> paths; // by guest
     for (const std::string& file : files)
         if (file.ends_with(kSocketEnd) && file.size() > kSocketEnd.size())
-            paths[file.substr(0, file.size() - kSocketEnd.size())] = folder + "/" + file;
+            paths[file.substr(0, file.size() - kSocketEnd.size())] =
+                (std::filesystem::path(folder) / file).string();
     std::vector<InstanceSocket> found;
     for (const auto& [name, path] : paths) {
         // "db-ro" is the second socket of "db"; alone, it is a guest of that name.

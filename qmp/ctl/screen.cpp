@@ -10,7 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define NCURSES_NOMACROS
+#define NCURSES_NOMACROS // NOLINT(readability-identifier-naming): the name is ncurses'
 #include <ncurses.h>
 
 namespace mfd::ctl {

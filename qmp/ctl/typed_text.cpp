@@ -178,6 +178,7 @@ Result<SchemaHelp::Argument> find_argument(const SchemaHelp& schema, const std::
     if (found != all.end())
         return *found;
     std::vector<std::string> names;
+    names.reserve(all.size());
     for (const auto& one : all)
         names.push_back(one.name);
     return Error{Errc::BadArgument, "the server knows no '" + name + "'." + suggestion(name, names),

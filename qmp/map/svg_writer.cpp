@@ -17,9 +17,12 @@ std::string attribute(const char* name, std::uint32_t value) {
 std::string area_svg(const CellArea& area, const std::array<Rgb, kInks>& colours) {
     std::map<Ink, std::string> paths;
     for (const Box& box : join_cells(area)) {
-        const std::string width = std::to_string(box.width);
-        paths[box.ink] += "M" + std::to_string(box.x) + " " + std::to_string(box.y) + "h" + width +
-                          "v" + std::to_string(box.height) + "h-" + width + "z";
+        std::string& path = paths[box.ink];
+        path.append("M").append(std::to_string(box.x));
+        path.append(" ").append(std::to_string(box.y));
+        path.append("h").append(std::to_string(box.width));
+        path.append("v").append(std::to_string(box.height));
+        path.append("h-").append(std::to_string(box.width)).append("z");
     }
     std::string out = "<g shape-rendering=\"crispEdges\" transform=\"translate(" +
                       std::to_string(area.x) + " " + std::to_string(area.y) + ") scale(" +
