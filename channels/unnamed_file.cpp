@@ -47,31 +47,32 @@ Result<std::optional<UnnamedFile>> UnnamedFile::create(const std::string& path) 
         return std::optional<UnnamedFile>();
     UniqueFd fd = open_retrying(folder_of(path), O_TMPFILE | O_WRONLY, kNewFileMode);
     if (fd.valid() && ::access(own_link(fd.ref()).c_str(), W_OK) == 0)
-        return std::optional(UnnamedFile(path, {}, std::move(fd)));
+        return std::optional(UnnamedFile(path, {}, std::move(fd), Existing::Keep));
     if (!fd.valid() && !lacks_unnamed_files(errno))
         return make_sys_error("Could not create '" + path + "'", errno);
     MFD_TRY(auto hidden, create_hidden(path));
     return std::optional(std::move(hidden));
 }
 
-Result<UnnamedFile> UnnamedFile::create_hidden(const std::string& path) {
+Result<UnnamedFile> UnnamedFile::create_hidden(const std::string& path, Existing existing) {
     constexpr std::size_t longest_name = 200; // with what is added, below the 255 of file systems
     const std::string name = std::filesystem::path(path).filename();
     std::string hidden = folder_of(path) + "/." + name.substr(0, longest_name) + ".XXXXXX";
     UniqueFd fd(::mkostemp(hidden.data(), O_CLOEXEC));
     if (!fd.valid())
         return make_sys_error("Could not create '" + path + "'", errno);
-    return UnnamedFile(path, std::move(hidden), std::move(fd));
+    return UnnamedFile(path, std::move(hidden), std::move(fd), existing);
 }
 
 UnnamedFile::UnnamedFile(UnnamedFile&& other) noexcept
     : path_(std::move(other.path_)), hidden_(std::exchange(other.hidden_, {})),
-      fd_(std::move(other.fd_)) {}
+      fd_(std::move(other.fd_)), existing_(other.existing_) {}
 
 UnnamedFile& UnnamedFile::operator=(UnnamedFile&& other) noexcept {
     std::swap(path_, other.path_);
     std::swap(hidden_, other.hidden_);
     std::swap(fd_, other.fd_);
+    std::swap(existing_, other.existing_);
     return *this;
 }
 
@@ -85,19 +86,13 @@ std::string UnnamedFile::path_to_open() const {
 }
 
 Result<void> UnnamedFile::publish() {
-    // Neither way takes the place of another file, as a plain rename would.
+    // linkat() never takes the place of another file, which a plain rename does.
+    const unsigned flags = existing_ == Existing::Keep ? RENAME_NOREPLACE : 0;
     const int failed =
         hidden_.empty()
             ? ::linkat(AT_FDCWD, path_to_open().c_str(), AT_FDCWD, path_.c_str(), AT_SYMLINK_FOLLOW)
-            : ::renameat2(AT_FDCWD, hidden_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE);
+            : ::renameat2(AT_FDCWD, hidden_.c_str(), AT_FDCWD, path_.c_str(), flags);
     if (failed != 0)
-        return make_sys_error("give the complete file its name '" + path_ + "'", errno);
-    hidden_.clear();
-    return {};
-}
-
-Result<void> UnnamedFile::replace() {
-    if (::rename(hidden_.c_str(), path_.c_str()) != 0)
         return make_sys_error("give the complete file its name '" + path_ + "'", errno);
     hidden_.clear();
     return {};

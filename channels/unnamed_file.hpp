@@ -6,18 +6,24 @@
 #include "channels/unique_fd.hpp"
 #include "proto/error.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
 namespace mfd {
+
+// What becomes of a file that has the name already.
+enum class Existing : std::uint8_t { Keep, Replace };
 
 class UnnamedFile {
 public:
     // A file, for the owner alone, that can become `path`, open for writing. Nothing if something
     // is there already, be it a dangling link, or if `path` is no name for a file.
     static Result<std::optional<UnnamedFile>> create(const std::string& path);
-    // The way of file systems that do not know files without a name.
-    static Result<UnnamedFile> create_hidden(const std::string& path);
+    // The way of file systems that do not know files without a name; the only one to replace a
+    // file.
+    static Result<UnnamedFile> create_hidden(const std::string& path,
+                                             Existing existing = Existing::Keep);
 
     UnnamedFile(UnnamedFile&& other) noexcept;
     UnnamedFile& operator=(UnnamedFile&& other) noexcept;
@@ -30,21 +36,22 @@ public:
     // What open(2) takes to open the file once more; good for as long as this lives.
     [[nodiscard]] std::string path_to_open() const;
 
-    // Gives the file its name. Refused (EEXIST) if the name is taken by now: what is there stays.
+    // Gives the file its name. With Existing::Keep refused (EEXIST) if the name is taken by now:
+    // what is there stays.
     Result<void> publish();
-    // The same, in the place of a file that has the name. Only of create_hidden().
-    Result<void> replace();
 
     // Closes the descriptor and reports what close(2) has to say.
     Result<void> close();
 
 private:
-    UnnamedFile(std::string path, std::string hidden, UniqueFd fd)
-        : path_(std::move(path)), hidden_(std::move(hidden)), fd_(std::move(fd)) {}
+    UnnamedFile(std::string path, std::string hidden, UniqueFd fd, Existing existing)
+        : path_(std::move(path)), hidden_(std::move(hidden)), fd_(std::move(fd)),
+          existing_(existing) {}
 
     std::string path_;
     std::string hidden_; // the name meanwhile; empty: none
     UniqueFd fd_;
+    Existing existing_;
 };
 
 // Brings the entry of a file made in a folder to stable storage; `fd` is the file.

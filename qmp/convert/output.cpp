@@ -1,8 +1,5 @@
 #include "qmp/convert/output.hpp"
 
-#include <cerrno>
-
-#include <fcntl.h>
 #include <unistd.h>
 
 namespace mfd::convert {
@@ -23,14 +20,7 @@ std::string Output::path_to_open() const {
 }
 
 Result<void> Output::publish() {
-    if (!file_)
-        return {};
-    // The name's entry in the folder is made to last when the file itself is closed.
-    const UniqueFd kept(::fcntl(file_->fd().get(), F_DUPFD_CLOEXEC, 0));
-    if (!kept.valid() || ::fdatasync(kept.get()) != 0)
-        return make_sys_error("bring " + file_->path() + " to stable storage", errno);
-    MFD_CHECK(file_->complete());
-    return sync_folder_of(file_->path(), kept.ref());
+    return file_ ? file_->complete_durably() : Result<void>();
 }
 
 } // namespace mfd::convert

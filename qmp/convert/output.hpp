@@ -10,8 +10,6 @@
 
 namespace mfd::convert {
 
-using files::Existing;
-
 class Output {
 public:
     // `path` may be "-".

@@ -238,7 +238,7 @@ Exit run_convert(const ConvertCommand& command) {
     options.zeros = zero_pages_of(command.zero_pages);
     options.checksums = checksums_of(command.checksums);
     options.keep_header = command.keep_header;
-    options.existing = command.force ? convert::Existing::Replace : convert::Existing::Keep;
+    options.existing = command.force ? Existing::Replace : Existing::Keep;
     return report(command, convert::run_conversion(options, watcher), watcher);
 }
 

@@ -97,8 +97,8 @@ void report(const ExtractOptions& options, std::uint64_t length, std::uint64_t w
 
 Result<Exit> extract_core(const ExtractOptions& options, const SavedFile& saved) {
     MFD_TRY(const auto core, plan_core_dump(saved, options.block, options.core));
-    MFD_TRY(auto out, OutputFile::create(options.out, options.force ? files::Existing::Replace
-                                                                    : files::Existing::Keep));
+    MFD_TRY(auto out,
+            OutputFile::create(options.out, options.force ? Existing::Replace : Existing::Keep));
     MFD_TRY(const std::uint64_t written, write_core_dump(saved, core, out));
     MFD_CHECK(out.complete());
     report(options, core.frame.length, written, core_json(saved, core));
@@ -119,8 +119,8 @@ Result<Exit> extract(const ExtractOptions& options) {
         MFD_CHECK(to_standard_output(extraction, options.hex));
         return Exit::Ok;
     }
-    MFD_TRY(auto out, OutputFile::create(options.out, options.force ? files::Existing::Replace
-                                                                    : files::Existing::Keep));
+    MFD_TRY(auto out,
+            OutputFile::create(options.out, options.force ? Existing::Replace : Existing::Keep));
     MFD_TRY(const std::uint64_t written, to_file(extraction, out, options.hex));
     MFD_CHECK(out.complete());
     report(options, options.hex ? written : pages.count * kPageSize, written, {});

@@ -91,7 +91,7 @@ Result<Exit> make_map(const MapOptions& options) {
         say("map", "what could be read is shown: " + saved.problem()->what);
     if (!options.out.empty()) {
         MFD_CHECK(map_into_file(subject, options.out, options.size,
-                                options.force ? files::Existing::Replace : files::Existing::Keep));
+                                options.force ? Existing::Replace : Existing::Keep));
         if (!options.json)
             std::cout << printable(options.out) << ": " << map_totals_text(subject.facts) << "\n";
     }

@@ -114,7 +114,7 @@ Result<void> choose_blocks(MapSubject& subject, std::span<const std::string> nam
 }
 
 Result<void> map_into_file(MapSubject& subject, const std::string& path, std::uint32_t width,
-                           files::Existing existing) {
+                           Existing existing) {
     MFD_TRY(const PictureFormat format, format_of(path));
     // Before the work: a name that is taken is known now.
     MFD_TRY(auto out, files::OutputFile::create(path, existing));

@@ -25,7 +25,7 @@ Result<void> choose_blocks(MapSubject& subject, std::span<const std::string> nam
 
 // Into a new file of the kind that its name ends with: .svg, .png or .html.
 Result<void> map_into_file(MapSubject& subject, const std::string& path, std::uint32_t width,
-                           files::Existing existing);
+                           Existing existing);
 
 Result<std::string> map_for_terminal(MapSubject& subject, map::TerminalSize size, map::Paint paint);
 

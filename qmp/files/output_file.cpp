@@ -16,13 +16,13 @@ Result<OutputFile> OutputFile::create(const std::string& path, Existing existing
     if (taken && !S_ISREG(there.st_mode))
         return bad_argument(path + " is no regular file, so it is not replaced");
     if (taken) {
-        MFD_TRY(auto hidden, UnnamedFile::create_hidden(path));
-        return OutputFile(path, std::move(hidden), true);
+        MFD_TRY(auto hidden, UnnamedFile::create_hidden(path, existing));
+        return OutputFile(path, std::move(hidden));
     }
     MFD_TRY(auto unnamed, UnnamedFile::create(path));
     if (!unnamed)
         return bad_argument("'" + path + "' is no name for a new file");
-    return OutputFile(path, *std::move(unnamed), false);
+    return OutputFile(path, *std::move(unnamed));
 }
 
 Result<void> OutputFile::set_length(std::uint64_t bytes) {
@@ -32,7 +32,15 @@ Result<void> OutputFile::set_length(std::uint64_t bytes) {
 }
 
 Result<void> OutputFile::complete() {
-    MFD_CHECK(replaces_ ? file_.replace() : file_.publish());
+    MFD_CHECK(file_.publish());
+    return file_.close();
+}
+
+Result<void> OutputFile::complete_durably() {
+    if (::fdatasync(fd().get()) != 0)
+        return make_sys_error("bring " + path_ + " to stable storage", errno);
+    MFD_CHECK(file_.publish());
+    MFD_CHECK(sync_folder_of(path_, fd()));
     return file_.close();
 }
 

@@ -10,8 +10,6 @@
 
 namespace mfd::files {
 
-enum class Existing : std::uint8_t { Keep, Replace };
-
 class OutputFile {
 public:
     // An empty file for the owner alone, open for writing. Refused (BadArgument) if something has
@@ -25,14 +23,15 @@ public:
 
     // Gives the file its name. Without it the file is gone.
     Result<void> complete();
+    // The same, with data and name on stable storage.
+    Result<void> complete_durably();
 
 private:
-    OutputFile(std::string path, UnnamedFile file, bool replaces)
-        : path_(std::move(path)), file_(std::move(file)), replaces_(replaces) {}
+    OutputFile(std::string path, UnnamedFile file)
+        : path_(std::move(path)), file_(std::move(file)) {}
 
     std::string path_;
     UnnamedFile file_;
-    bool replaces_;
 };
 
 } // namespace mfd::files

@@ -7,7 +7,7 @@
 
 #include <filesystem>
 
-using mfd::files::Existing;
+using mfd::Existing;
 using mfd::files::OutputFile;
 
 namespace {
