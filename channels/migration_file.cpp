@@ -131,22 +131,21 @@ Result<MigrationFile> MigrationFile::open_save(FileTarget target) {
     const auto old_length = static_cast<std::uint64_t>(info.st_size);
     const std::uint64_t length =
         old_blocks == OldBlocks::Reuse ? std::max(old_length, offset) : offset;
-    // Not needlessly: ext4 takes even this cut of an empty file for its being replaced, and then
-    // writes all of it back in close(2).
-    const bool regular = S_ISREG(info.st_mode);
-    if (regular) {
-        MFD_CHECK(file.find_stream(offset));
-        if (old_length > length && old_length > file.stream_offset_)
-            MFD_CHECK(file.destroy_old_stream());
-    }
-    const bool fits = regular && old_length == length;
-    if (!fits && (std::cmp_greater(length, INT64_MAX) ||
-                  ::ftruncate(file.buffered_.get(), static_cast<off_t>(length)) != 0))
+    const auto cannot_cut = [&](int sys) {
         return make_sys_error("failed to truncate migration file to offset " + hex_text(length) +
                                   " ('" + file.name_ + "')",
-                              std::cmp_greater(length, INT64_MAX) ? EINVAL : errno);
-    if (!regular)
-        MFD_CHECK(file.find_stream(offset));
+                              sys);
+    };
+    // Only a regular file can have the length of its stream.
+    if (!S_ISREG(info.st_mode) || std::cmp_greater(length, INT64_MAX))
+        return cannot_cut(EINVAL);
+    MFD_CHECK(file.find_stream(offset));
+    if (old_length > length && old_length > file.stream_offset_)
+        MFD_CHECK(file.destroy_old_stream());
+    // Not needlessly: ext4 takes even this cut of an empty file for its being replaced, and then
+    // writes all of it back in close(2).
+    if (old_length != length && ::ftruncate(file.buffered_.get(), static_cast<off_t>(length)) != 0)
+        return cannot_cut(errno);
     file.has_old_stream_ = length > file.stream_offset_;
     if (file.direct_.valid()) {
         auto alignment = ask_save_alignment(file.direct_, file.stream_offset_, length);
@@ -220,8 +219,8 @@ namespace {
 Result<void> check_space(FdRef fd, const struct stat& info, std::uint64_t end,
                          const std::string& what) {
     struct statvfs space {};
-    if (!S_ISREG(info.st_mode) || ::fstatvfs(fd.get(), &space) != 0)
-        return {}; // a device has what it has
+    if (::fstatvfs(fd.get(), &space) != 0)
+        return {}; // then the file system has to refuse
     const std::uint64_t there = static_cast<std::uint64_t>(info.st_blocks) * 512;
     const std::uint64_t needed = end > there ? end - there : 0;
     // In blocks: the product of what a network file system claims to have may not fit 64 bits.

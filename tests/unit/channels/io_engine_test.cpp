@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <vector>
 
+#include <sys/resource.h>
+
 using mfd::EngineKind;
 using mfd::FdRef;
 using mfd::IoEngine;
@@ -140,4 +142,40 @@ TEST_CASE("the automatic choice always gives an engine", "[io_engine]") {
 
 TEST_CASE("the probe says why, or how", "[io_engine]") {
     CHECK_FALSE(mfd::probe_engines().uring_reason.empty());
+}
+
+TEST_CASE("io_uring that cannot be had is an error where it is asked for, else pwritev",
+          "[io_engine]") {
+    if (!mfd::probe_engines().uring)
+        SKIP("no io_uring: " << mfd::probe_engines().uring_reason);
+    const TempFile file;
+    const auto fd = file.open(O_RDWR);
+    // A ring is a descriptor, and with this limit there are no more of them.
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit none{0, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+    const auto asked = mfd::make_engine({EngineKind::Uring, {fd.ref()}, 4, true});
+    const auto chosen = mfd::make_engine({EngineKind::Auto, {fd.ref()}, 4, true});
+    const auto probed = mfd::probe_engines();
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+
+    REQUIRE(asked.has_error());
+    CHECK(asked.error().what == "set up io_uring: Too many open files");
+    CHECK(chosen.has_value());
+    CHECK_FALSE(probed.uring);
+    CHECK(probed.uring_reason == asked.error().what);
+}
+
+TEST_CASE("a descriptor that is none cannot be registered with io_uring", "[io_engine]") {
+    if (!mfd::probe_engines().uring)
+        SKIP("no io_uring: " << mfd::probe_engines().uring_reason);
+    int closed = -1;
+    {
+        const TempFile file;
+        closed = file.open(O_RDWR).get();
+    }
+    const auto refused = mfd::make_engine({EngineKind::Uring, {FdRef(closed)}, 4, true});
+    REQUIRE(refused.has_error());
+    CHECK(refused.error().what == "register files with io_uring: Bad file descriptor");
 }

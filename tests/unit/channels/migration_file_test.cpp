@@ -371,6 +371,23 @@ TEST_CASE("a pair of descriptors of two different files is refused untouched", "
     CHECK(path.read(0, 100) == std::vector<std::byte>(100, std::byte{7}));
 }
 
+TEST_CASE("a file whose kind knows no direct I/O is refused for it by name", "[migration_file]") {
+    FdSets sets;
+    CHECK(error_of(open(sets, "/proc/self/maps", 0, FileUse::Load, PageIo::Direct)) ==
+          "Could not open '/proc/self/maps' with O_DIRECT: its file system does not offer direct "
+          "I/O");
+}
+
+TEST_CASE("a descriptor without a position has no stream", "[migration_file]") {
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+    const mfd::UniqueFd writer(ends[1]);
+    FdSets sets;
+    REQUIRE(sets.add(mfd::UniqueFd(ends[0]), 1, {}).has_value());
+    CHECK(error_of(open(sets, "/dev/fdset/1", 0, FileUse::Load)) ==
+          "find the file position of '/dev/fdset/1': Illegal seek");
+}
+
 TEST_CASE("metadata is read whole, or up to the end of the file", "[migration_file]") {
     const TempFile path;
     path.write(0, kText);
@@ -385,6 +402,11 @@ TEST_CASE("metadata is read whole, or up to the end of the file", "[migration_fi
     CHECK(cut.error().what ==
           "'" + path.path() + "' at 0x1: read file: it ends at offset 3, 1 bytes short");
     CHECK(file->read_meta_up_to(three, 1).value() == 2);
+
+    const auto folder = open(sets, "/proc/self", 0, FileUse::Load);
+    REQUIRE(folder.has_value());
+    CHECK(folder->read_meta_up_to(three, 0).error().what ==
+          "'/proc/self' at 0x0: read file: Is a directory");
 }
 
 TEST_CASE("finishing gives a set's duplicates back", "[migration_file]") {
