@@ -60,13 +60,16 @@ struct Guest {
     }
     [[nodiscard]] bool poisoned() const {
         return std::ranges::all_of(owned, [](const auto& block) {
-            return std::ranges::all_of(block->memory(),
-                                       [](std::byte byte) { return byte == std::byte{0x5a}; });
+            // Each byte is the one before it.
+            const auto memory = block->memory();
+            return memory[0] == std::byte{0x5a} &&
+                   std::memcmp(memory.data(), memory.data() + 1, memory.size() - 1) == 0;
         });
     }
     [[nodiscard]] bool equals(const Guest& other) const {
         return std::ranges::equal(owned, other.owned, [](const auto& a, const auto& b) {
-            return std::ranges::equal(a->memory(), b->memory());
+            return a->size() == b->size() &&
+                   std::memcmp(a->memory().data(), b->memory().data(), a->size()) == 0;
         });
     }
 };

@@ -38,6 +38,12 @@ TEST_CASE("a dirty log is taken and cleared word by word", "[tracking]") {
     std::array<std::uint8_t, 24> left{};
     REQUIRE(::pread(log.get(), left.data(), left.size(), 0) == 24);
     CHECK(left == std::array<std::uint8_t, 24>{});
+
+    PageBitmap dirty(130); // of pages that an earlier look found and nobody has saved yet
+    dirty.set(2);
+    set_byte(0, 0x81);
+    REQUIRE(track->collect(*block, dirty).value() == 2);
+    CHECK(dirty.count() == 3);
 }
 
 TEST_CASE("no bit of a log is lost while its writer goes on", "[tracking]") {
