@@ -125,6 +125,7 @@ Result<std::size_t> read_up_to_at(FdRef fd, std::span<std::byte> data, std::uint
             return make_sys_error("read file", static_cast<int>(-moved));
         if (moved == 0)
             break;
+        retries.moved_on();
         done += static_cast<std::size_t>(moved);
     }
     return done;

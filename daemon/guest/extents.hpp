@@ -8,8 +8,8 @@
 
 namespace mfd {
 
-// Appends [begin, end), widened to multiples of `unit` and cut to [low, high), joining it with what
-// it touches. `begin` must not be below the last extent's offset.
+// Appends [begin, end), widened to multiples of `unit` and cut to `within`, joining it with what it
+// touches. `begin` must not be below the last extent's offset.
 void append_extent(std::vector<ByteExtent>& list, std::uint64_t begin, std::uint64_t end,
                    std::uint64_t unit, ByteExtent within);
 

@@ -1,9 +1,10 @@
 // A folder like /sys/devices/system/node that says what a test wants.
 #pragma once
 
+#include "tests/support/temp_folder.hpp"
+
 #include <catch2/catch_test_macros.hpp>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -15,24 +16,17 @@ namespace mfd::test {
 
 class NumaFolder {
 public:
-    NumaFolder() : path_((std::filesystem::temp_directory_path() / "mfd-test-XXXXXX").string()) {
-        REQUIRE(::mkdtemp(path_.data()) != nullptr);
-    }
-    ~NumaFolder() { std::filesystem::remove_all(path_); }
-    NumaFolder(const NumaFolder&) = delete;
-    NumaFolder& operator=(const NumaFolder&) = delete;
-
-    [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] std::string path() const { return folder_.path(); }
 
     // `name` may have one folder in front.
     void write(const std::string& name, const std::string& text) const {
-        const auto path = std::filesystem::path(path_) / name;
+        const auto path = folder_.path() / name;
         std::filesystem::create_directories(path.parent_path());
         std::ofstream(path) << text;
     }
 
 private:
-    std::string path_;
+    TempFolder folder_;
 };
 
 // Processors that this thread may run on.

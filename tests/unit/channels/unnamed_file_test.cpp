@@ -2,6 +2,7 @@
 
 #include "channels/file_io.hpp"
 #include "temp_file.hpp"
+#include "tests/support/temp_folder.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -12,28 +13,11 @@
 #include <sys/stat.h>
 
 using mfd::UnnamedFile;
+using mfd::test::TempFolder;
 
 namespace {
 
 constexpr std::array kContent{std::byte{'r'}, std::byte{'a'}, std::byte{'m'}};
-
-// A folder that is gone after the test.
-class Folder {
-public:
-    Folder() {
-        std::string name = std::filesystem::temp_directory_path() / "mfd-test-XXXXXX";
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path_ = name;
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() { std::filesystem::remove_all(path_); }
-    [[nodiscard]] std::string file(const char* name) const { return path_ / name; }
-    [[nodiscard]] bool empty() const { return std::filesystem::is_empty(path_); }
-
-private:
-    std::filesystem::path path_;
-};
 
 // Without a name, and with the hidden one of file systems that need it.
 UnnamedFile create(const std::string& path, bool hidden) {
@@ -52,13 +36,13 @@ UnnamedFile create(const std::string& path, bool hidden) {
 
 TEST_CASE("a file is found under its name only once it is published", "[unnamed_file]") {
     const bool hidden = GENERATE(false, true);
-    const Folder folder;
+    const TempFolder folder;
     const auto path = folder.file("guest.mig");
     {
         auto file = create(path, hidden);
         REQUIRE(mfd::write_all_at(file.fd(), kContent, 0).has_value());
         CHECK_FALSE(std::filesystem::exists(path));
-        CHECK(folder.empty() != hidden);
+        CHECK(folder.entries() == (hidden ? 1 : 0));
         REQUIRE(file.publish().has_value());
         REQUIRE(mfd::sync_folder_of(path, file.fd()).has_value());
         CHECK(file.close().has_value());
@@ -72,17 +56,17 @@ TEST_CASE("a file is found under its name only once it is published", "[unnamed_
 
 TEST_CASE("a file that was not published leaves nothing behind", "[unnamed_file]") {
     const bool hidden = GENERATE(false, true);
-    const Folder folder;
+    const TempFolder folder;
     {
         const auto file = create(folder.file("guest.mig"), hidden);
         CHECK(mfd::UniqueFd(::open(file.path_to_open().c_str(), O_RDONLY | O_CLOEXEC)).valid());
     }
-    CHECK(folder.empty());
+    CHECK(folder.entries() == 0);
 }
 
 TEST_CASE("a name that was taken meanwhile is not taken away", "[unnamed_file]") {
     const bool hidden = GENERATE(false, true);
-    const Folder folder;
+    const TempFolder folder;
     const auto path = folder.file("guest.mig");
     {
         auto file = create(path, hidden);
@@ -96,11 +80,11 @@ TEST_CASE("a name that was taken meanwhile is not taken away", "[unnamed_file]")
     }
     CHECK(std::filesystem::file_size(path) == kContent.size());
     std::filesystem::remove(path);
-    CHECK(folder.empty());
+    CHECK(folder.entries() == 0);
 }
 
 TEST_CASE("where something is already, nothing is made", "[unnamed_file]") {
-    const Folder folder;
+    const TempFolder folder;
     const auto link = folder.file("link");
     std::filesystem::create_symlink(folder.file("nowhere"), link);
     for (const std::string& path : {link, folder.file(""), std::string("/dev/null")}) {

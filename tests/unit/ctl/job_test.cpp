@@ -1,6 +1,7 @@
 // Settings, descriptors and following of a job, against a scripted server.
 #include "qmp/ctl/job.hpp"
 #include "qmp/ctl/job_file.hpp"
+#include "tests/support/temp_folder.hpp"
 #include "tests/unit/qmp_client/scripted_server.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -18,6 +19,7 @@ using namespace mfd;
 using namespace mfd::ctl;
 using mfd::test::Scripted;
 using mfd::test::ScriptedServer;
+using mfd::test::TempFolder;
 
 namespace {
 
@@ -65,23 +67,6 @@ void with_client(Monitor& monitor, const std::function<void(Client&)>& use) {
     }
     CHECK(server.join() == "the client closed its end");
 }
-
-class TemporaryFolder {
-public:
-    TemporaryFolder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "ctl-XXXXXX").string();
-        if (::mkdtemp(pattern.data()) == nullptr)
-            throw std::runtime_error("mkdtemp");
-        path_ = pattern;
-    }
-    ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-    [[nodiscard]] std::string file(const std::string& name) const { return path_ / name; }
-
-private:
-    std::filesystem::path path_;
-};
 
 Monitor with_settings() {
     Monitor monitor;
@@ -138,7 +123,7 @@ TEST_CASE("refused parameters put the capabilities back", "[ctl]") {
 }
 
 TEST_CASE("a file for a save goes to a new fdset, buffered and direct", "[ctl]") {
-    const TemporaryFolder folder;
+    const TempFolder folder;
     Monitor monitor;
     monitor.replies["add-fd"] = {returns({{"fdset-id", 5}, {"fd", 20}}),
                                  returns({{"fdset-id", 5}, {"fd", 21}})};
@@ -165,7 +150,7 @@ TEST_CASE("a file for a save goes to a new fdset, buffered and direct", "[ctl]")
 }
 
 TEST_CASE("a saved file keeps its bytes or is private and appears when it is complete", "[ctl]") {
-    const TemporaryFolder folder;
+    const TempFolder folder;
     std::ofstream(folder.file("old")) << "header";
     auto old = JobFile::open_for_save(folder.file("old"), DirectIo::No);
     REQUIRE(old.has_value());
@@ -261,7 +246,7 @@ TEST_CASE("an interrupted restore is left alone", "[ctl]") {
 }
 
 TEST_CASE("settings go back only after the job's descriptors are gone", "[ctl]") {
-    const TemporaryFolder folder;
+    const TempFolder folder;
     auto monitor = with_settings();
     monitor.replies["add-fd"] = {returns({{"fdset-id", 1}, {"fd", 20}})};
     monitor.replies["query-status"] = {status("finish-migrate"), status("postmigrate")};

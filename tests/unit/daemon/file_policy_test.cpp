@@ -1,12 +1,12 @@
 #include "daemon/sandbox/file_policy.hpp"
 
+#include "tests/support/temp_folder.hpp"
+
 #include <catch2/catch_test_macros.hpp>
 
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <stdexcept>
 
 namespace fs = std::filesystem;
 using mfd::FilePolicy;
@@ -17,21 +17,15 @@ namespace {
 class Folders {
 public:
     Folders() {
-        std::string pattern = (fs::temp_directory_path() / "mfd-XXXXXX").string();
-        if (::mkdtemp(pattern.data()) == nullptr)
-            throw std::runtime_error("mkdtemp " + pattern);
-        root_ = pattern;
-        fs::create_directories(root_ / "inside" / "deep");
-        fs::create_directory(root_ / "inside-out");
-        fs::create_directory_symlink(root_ / "inside-out", root_ / "inside" / "link");
+        const fs::path& root = root_.path();
+        fs::create_directories(root / "inside" / "deep");
+        fs::create_directory(root / "inside-out");
+        fs::create_directory_symlink(root / "inside-out", root / "inside" / "link");
     }
-    Folders(const Folders&) = delete;
-    Folders& operator=(const Folders&) = delete;
-    ~Folders() { fs::remove_all(root_); }
-    [[nodiscard]] std::string at(const std::string& name) const { return root_ / name; }
+    [[nodiscard]] std::string at(const std::string& name) const { return root_.file(name); }
 
 private:
-    fs::path root_;
+    mfd::test::TempFolder root_;
 };
 
 } // namespace

@@ -2,13 +2,12 @@
 #pragma once
 
 #include "daemon/guest/memory_backend.hpp"
+#include "tests/support/temp_folder.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -45,29 +44,14 @@ inline std::string refusal(std::string_view text, const FdsetOpener& opener = {}
     return made.has_value() ? std::string("accepted") : made.error().what;
 }
 
-class ScratchDirectory {
+class ScratchDirectory : public TempFolder {
 public:
-    ScratchDirectory() {
-        std::string name = std::filesystem::temp_directory_path() / "multifdd-test-XXXXXX";
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path_ = name;
-    }
-    ScratchDirectory(const ScratchDirectory&) = delete;
-    ScratchDirectory& operator=(const ScratchDirectory&) = delete;
-    ~ScratchDirectory() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    [[nodiscard]] std::string file(const char* name) const { return path_ / name; }
     // A file of that many bytes, all of it hole.
     [[nodiscard]] std::string make_file(const char* name, std::uint64_t bytes) const {
         const UniqueFd fd(::open(file(name).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
         REQUIRE(::ftruncate(fd.get(), static_cast<off_t>(bytes)) == 0);
         return file(name);
     }
-
-private:
-    std::filesystem::path path_;
 };
 
 // Hands out duplicates of one descriptor for /dev/fdset/7 and knows no other set.

@@ -1,7 +1,7 @@
 #include "qmp/files/output_file.hpp"
 
 #include "channels/file_io.hpp"
-#include "tests/unit/channels/temp_file.hpp"
+#include "tests/support/temp_folder.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -9,26 +9,9 @@
 
 using mfd::Existing;
 using mfd::files::OutputFile;
+using mfd::test::TempFolder;
 
 namespace {
-
-// A folder of its own, gone after the test.
-class Folder {
-public:
-    Folder() : path_((std::filesystem::temp_directory_path() / "mfd-test-XXXXXX").string()) {
-        REQUIRE(::mkdtemp(path_.data()) != nullptr);
-    }
-    ~Folder() { std::filesystem::remove_all(path_); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    [[nodiscard]] std::string file(const char* name) const { return path_ + "/" + name; }
-    [[nodiscard]] std::ptrdiff_t entries() const {
-        return std::distance(std::filesystem::directory_iterator(path_), {});
-    }
-
-private:
-    std::string path_;
-};
 
 void put(const OutputFile& out, const char* text) {
     const std::string_view bytes(text);
@@ -38,7 +21,7 @@ void put(const OutputFile& out, const char* text) {
 } // namespace
 
 TEST_CASE("a new file appears when it is complete", "[output_file]") {
-    const Folder folder;
+    const TempFolder folder;
     auto out = OutputFile::create(folder.file("new"), Existing::Keep);
     REQUIRE(out.has_value());
     put(*out, "abc");
@@ -51,7 +34,7 @@ TEST_CASE("a new file appears when it is complete", "[output_file]") {
 
 TEST_CASE("a file that is not completed leaves nothing, and what was there stays",
           "[output_file]") {
-    const Folder folder;
+    const TempFolder folder;
     {
         auto first = OutputFile::create(folder.file("f"), Existing::Keep);
         REQUIRE(first.has_value());
@@ -68,7 +51,7 @@ TEST_CASE("a file that is not completed leaves nothing, and what was there stays
 }
 
 TEST_CASE("a file that is there is replaced only on request, at the end", "[output_file]") {
-    const Folder folder;
+    const TempFolder folder;
     auto first = OutputFile::create(folder.file("f"), Existing::Keep);
     REQUIRE(first.has_value());
     put(*first, "first");
@@ -84,7 +67,7 @@ TEST_CASE("a file that is there is replaced only on request, at the end", "[outp
 }
 
 TEST_CASE("what is no regular file is never replaced", "[output_file]") {
-    const Folder folder;
+    const TempFolder folder;
     std::filesystem::create_directory(folder.file("folder"));
     std::filesystem::create_symlink("nowhere", folder.file("link"));
     for (const char* name : {"folder", "link"})

@@ -70,7 +70,7 @@ struct ServerFixture {
         return client.take();
     }
 
-    ScratchDirectory directory;
+    test::TempFolder directory;
     boost::asio::io_context io;
     Dispatcher dispatcher{Version{10, 0, 0, "test"}};
     std::unique_ptr<Server> server;

@@ -4,6 +4,7 @@
 
 #include "channels/unique_fd.hpp"
 #include "qmp/json.hpp"
+#include "tests/support/temp_folder.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -34,23 +35,6 @@ inline std::size_t open_descriptors() {
         count += entry.path().empty() ? 0 : 1;
     return count;
 }
-
-class ScratchDirectory {
-public:
-    ScratchDirectory() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "mfd-XXXXXX").string();
-        if (::mkdtemp(pattern.data()) == nullptr)
-            throw std::runtime_error("mkdtemp " + pattern);
-        path_ = pattern;
-    }
-    ScratchDirectory(const ScratchDirectory&) = delete;
-    ScratchDirectory& operator=(const ScratchDirectory&) = delete;
-    ~ScratchDirectory() { std::filesystem::remove_all(path_); }
-    [[nodiscard]] std::string file(const std::string& name) const { return path_ / name; }
-
-private:
-    std::filesystem::path path_;
-};
 
 class TestClient {
 public:

@@ -1,5 +1,6 @@
 // What a client says when the other side does not do its part.
 #include "scripted_server.hpp"
+#include "tests/support/temp_folder.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -7,32 +8,14 @@
 #include <sys/eventfd.h>
 #include <sys/un.h>
 
-#include <filesystem>
-
 using namespace mfd;
 using namespace mfd::qmp;
 using Catch::Matchers::ContainsSubstring;
 using mfd::test::Scripted;
 using mfd::test::ScriptedServer;
+using mfd::test::TempFolder;
 
 namespace {
-
-class TemporaryFolder {
-public:
-    TemporaryFolder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "qmp-XXXXXX").string();
-        if (::mkdtemp(pattern.data()) == nullptr)
-            throw std::runtime_error("mkdtemp");
-        path_ = pattern;
-    }
-    ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-    [[nodiscard]] std::string file(const std::string& name) const { return path_ / name; }
-
-private:
-    std::filesystem::path path_;
-};
 
 UniqueFd bound_socket(const std::string& path) {
     UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -47,7 +30,7 @@ UniqueFd bound_socket(const std::string& path) {
 } // namespace
 
 TEST_CASE("connecting to a missing socket says so", "[qmp_client]") {
-    const TemporaryFolder folder;
+    const TempFolder folder;
     const auto client = Client::connect(folder.file("none"));
     REQUIRE_FALSE(client.has_value());
     CHECK(client.error().code == Errc::NotFound);
@@ -55,7 +38,7 @@ TEST_CASE("connecting to a missing socket says so", "[qmp_client]") {
 }
 
 TEST_CASE("connecting to a socket without a listener says so", "[qmp_client]") {
-    const TemporaryFolder folder;
+    const TempFolder folder;
     const auto bound = bound_socket(folder.file("dead"));
     const auto client = Client::connect(folder.file("dead"));
     REQUIRE_FALSE(client.has_value());
@@ -71,7 +54,7 @@ TEST_CASE("a path that is too long for a socket is refused by its length", "[qmp
 }
 
 TEST_CASE("a server that accepts without greeting is busy with somebody else", "[qmp_client]") {
-    const TemporaryFolder folder;
+    const TempFolder folder;
     const auto bound = bound_socket(folder.file("busy"));
     REQUIRE(::listen(bound.get(), 1) == 0);
     const auto client = Client::connect(folder.file("busy"), {.timeout = Millis(1)});
@@ -81,7 +64,7 @@ TEST_CASE("a server that accepts without greeting is busy with somebody else", "
 }
 
 TEST_CASE("a full backlog ends the attempt when the time is over", "[qmp_client]") {
-    const TemporaryFolder folder;
+    const TempFolder folder;
     const auto bound = bound_socket(folder.file("full"));
     REQUIRE(::listen(bound.get(), 0) == 0);
     const auto first = Client::connect(folder.file("full"), {.timeout = Millis(1)});
