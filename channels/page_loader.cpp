@@ -2,6 +2,7 @@
 
 #include "channels/checksum_reader.hpp"
 #include "channels/chunk_cursor.hpp"
+#include "channels/page_workers.hpp"
 #include "channels/run_builder.hpp"
 #include "channels/transfer_window.hpp"
 #include "channels/zero_page.hpp"
@@ -171,34 +172,15 @@ Result<std::unique_ptr<PageLoader>> PageLoader::start(const MigrationFile& file,
                                                       LoadOptions options, Counters& counters) {
     std::unique_ptr<PageLoader> loader(
         new PageLoader(std::make_unique<State>(file, std::move(options), counters)));
-    State& state = *loader->state_;
-    const auto make_worker = [&state](unsigned index) -> Result<std::unique_ptr<Worker>> {
-        state.numa.bind_worker(index); // first: what the worker allocates is then near it, too
-        EngineSetup setup{state.options.engine,
-                          {state.file.buffered_fd(), state.file.direct_fd()},
-                          std::max<std::size_t>(state.options.depth, 1),
-                          state.file.direct_fd().valid()};
-        MFD_TRY(auto engine, state.options.make_engine(setup));
-        return std::unique_ptr<Worker>(
-            std::make_unique<LoadWorker>(state, index, std::move(engine)));
-    };
-    MFD_TRY(loader->pool_,
-            WorkerPool::start(state.options.channels, state.options.thread_prefix, make_worker));
+    MFD_TRY(loader->pool_, start_page_workers<LoadWorker>(*loader->state_));
     return loader;
 }
 
 Result<void> PageLoader::load(std::span<const LoadBlock> blocks, const std::stop_token& stop) {
-    std::vector<std::uint64_t> block_pages;
-    for (const LoadBlock& block : blocks) {
-        MFD_CHECK(check_slots(block.name, block.length_bytes, block.pages_offset,
-                              block.present->pages()));
-        block_pages.push_back(block.length_bytes / kPageSize);
-    }
-    state_->blocks = blocks;
-    state_->cursor.reset(block_pages, state_->options.channels);
-    state_->numa.place_chunks(state_->cursor, [blocks](const ChunkCursor::Chunk& chunk) {
+    const auto memory_of = [blocks](const ChunkCursor::Chunk& chunk) {
         return blocks[chunk.block].base + chunk.pages.first * kPageSize;
-    });
+    };
+    MFD_CHECK(hand_out_chunks(*state_, blocks, memory_of));
     return pool_->run_pass(stop);
 }
 

@@ -1,6 +1,7 @@
 #include "channels/page_saver.hpp"
 
 #include "channels/chunk_cursor.hpp"
+#include "channels/page_workers.hpp"
 #include "channels/run_builder.hpp"
 #include "channels/transfer_window.hpp"
 #include "channels/zero_page.hpp"
@@ -212,41 +213,21 @@ Result<std::unique_ptr<PageSaver>> PageSaver::start(const MigrationFile& file, S
                                                     Counters& counters) {
     std::unique_ptr<PageSaver> saver(
         new PageSaver(std::make_unique<State>(file, std::move(options), counters)));
-    State& state = *saver->state_;
-    const auto make_worker = [&state](unsigned index) -> Result<std::unique_ptr<Worker>> {
-        state.numa.bind_worker(index); // first: what the worker allocates is then near it, too
-        EngineSetup setup{state.options.engine,
-                          {state.file.buffered_fd(), state.file.direct_fd()},
-                          std::max<std::size_t>(state.options.depth, 1),
-                          state.file.direct_fd().valid(),
-                          &state.page_cache};
-        MFD_TRY(auto engine, state.options.make_engine(setup));
-        return std::unique_ptr<Worker>(
-            std::make_unique<SaveWorker>(state, index, std::move(engine)));
-    };
     MFD_TRY(saver->pool_,
-            WorkerPool::start(state.options.channels, state.options.thread_prefix, make_worker));
+            start_page_workers<SaveWorker>(*saver->state_, &saver->state_->page_cache));
     return saver;
 }
 
 Result<void> PageSaver::pass(std::span<const SaveBlock> blocks, const std::stop_token& stop) {
-    std::vector<std::uint64_t> block_pages;
-    for (const SaveBlock& block : blocks) {
-        MFD_CHECK(check_slots(block.name, block.length_bytes, block.pages_offset,
-                              block.present->pages()));
-        block_pages.push_back(block.length_bytes / kPageSize);
-    }
-    state_->blocks = blocks;
-    state_->cursor.reset(block_pages, state_->options.channels);
-    state_->numa.place_chunks(
-        state_->cursor, [blocks](const ChunkCursor::Chunk& chunk) -> const std::byte* {
-            const SaveBlock& block = blocks[chunk.block];
-            // The last pass is a short one, and the guest waits for it: only what there is to do.
-            if (block.dirty != nullptr &&
-                !block.dirty->next_set_run(chunk.pages.first, chunk.pages.end()))
-                return nullptr;
-            return block.base + chunk.pages.first * kPageSize;
-        });
+    const auto memory_of = [blocks](const ChunkCursor::Chunk& chunk) -> const std::byte* {
+        const SaveBlock& block = blocks[chunk.block];
+        // The last pass is a short one, and the guest waits for it: only what there is to do.
+        if (block.dirty != nullptr &&
+            !block.dirty->next_set_run(chunk.pages.first, chunk.pages.end()))
+            return nullptr;
+        return block.base + chunk.pages.first * kPageSize;
+    };
+    MFD_CHECK(hand_out_chunks(*state_, blocks, memory_of));
     return pool_->run_pass(stop);
 }
 
