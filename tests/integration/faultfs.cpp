@@ -17,7 +17,7 @@
 //   untrace              no more
 //
 // OP: open create read write truncate fallocate fsync rename unlink. ERRNO: a name such as EIO.
-#define FUSE_USE_VERSION 35
+#define FUSE_USE_VERSION 312
 
 #include <fuse3/fuse.h>
 

@@ -23,7 +23,7 @@ void require_golden() {
         SKIP("golden files not unpacked: the build found no zstd program");
 }
 
-const Json& golden_json(const std::string& file) {
+const Json& golden_json(const char* file) {
     static std::map<std::string, Json> read;
     const auto known = read.find(file);
     if (known != read.end())

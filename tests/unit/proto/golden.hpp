@@ -18,7 +18,7 @@ using Json = nlohmann::json;
 void require_golden();
 
 // The parsed manifest.json or corruptions.json.
-const Json& golden_json(const std::string& file);
+const Json& golden_json(const char* file);
 
 // The manifest's entries of the complete samples, or of one sample.
 std::vector<Json> complete_samples();

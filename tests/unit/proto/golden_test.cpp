@@ -87,7 +87,7 @@ Json runs_json(const mfd::PageBitmap& bitmap) {
 
 void check_block(const mfd::DecodedBlock& block, const Json& expected) {
     const mfd::BlockLayout& layout = block.layout;
-    CHECK(layout.idstr == expected.at("idstr"));
+    CHECK(layout.idstr == expected.at("idstr").get<std::string>());
     CHECK(layout.used_length == expected.at("used_length"));
     CHECK(layout.entry_offset.value == expected.at("header_offset"));
     CHECK(layout.header_offset.value == expected.at("mapped_ram_header_offset"));
@@ -99,7 +99,8 @@ void check_block(const mfd::DecodedBlock& block, const Json& expected) {
     CHECK(layout.pages() == expected.at("num_pages"));
     CHECK(block.bitmap.pages() == expected.at("num_pages"));
     CHECK(block.bitmap.count() == expected.at("bits_set"));
-    CHECK(mfd::testing::sha256(block.bitmap.bytes()) == expected.at("bitmap_sha256"));
+    CHECK(mfd::testing::sha256(block.bitmap.bytes()) ==
+          expected.at("bitmap_sha256").get<std::string>());
     const Json no_runs;
     const Json& runs = expected.contains("set_runs") ? expected.at("set_runs") : no_runs;
     CHECK((runs.is_null() || runs_json(block.bitmap) == runs));
