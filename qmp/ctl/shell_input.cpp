@@ -68,6 +68,7 @@ public:
     void feed() override { rl_callback_read_char(); }
 
     void set_continued(bool continued) override {
+        rl_clear_visible_line(); // readline has shown the other prompt already
         rl_set_prompt(continued ? "...> " : kPrompt);
         rl_on_new_line();
         rl_redisplay();
