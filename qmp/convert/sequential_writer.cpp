@@ -8,8 +8,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <limits>
 
+#include <linux/limits.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace mfd::convert {
@@ -22,12 +25,24 @@ constexpr std::uint64_t kPartPages = 32768;
 
 constexpr std::array<std::byte, kPageSize> kZeroPage{};
 
+// A pipe that poll() calls ready takes so much; more blocks until it is read, whoever interrupts.
+std::size_t most_at_once(FdRef out) {
+    struct stat status {};
+    const bool is_file = ::fstat(out.get(), &status) == 0 && S_ISREG(status.st_mode);
+    return is_file ? std::numeric_limits<std::size_t>::max() : std::size_t{PIPE_BUF};
+}
+
 Configuration without_mapped_ram(Configuration configuration) {
     std::erase(configuration.capabilities, "mapped-ram");
     return configuration;
 }
 
 } // namespace
+
+SequentialWriter::SequentialWriter(FdRef out, FdRef stop, ZeroPages zeros,
+                                   std::vector<DeviceSection> early)
+    : GatheringSink(zeros), out_(out), most_(most_at_once(out)), stop_(stop),
+      early_(std::move(early)) {}
 
 Result<void> SequentialWriter::begin(const GuestHead& head) {
     head_ = head;
@@ -95,7 +110,7 @@ Result<void> SequentialWriter::write_out() {
             return -errno;
         if (waits[1].revents != 0)
             return -ECANCELED;
-        const ssize_t written = ::write(out_.get(), data.data(), data.size());
+        const ssize_t written = ::write(out_.get(), data.data(), std::min(data.size(), most_));
         return written < 0 ? -errno : written;
     };
     auto done = write_all_at(write, bytes, 0);

@@ -15,8 +15,7 @@ namespace mfd::convert {
 class SequentialWriter final : public GatheringSink {
 public:
     // `early`: devices that a guest needs before its pages. `stop`: see Watcher::stop_fd().
-    SequentialWriter(FdRef out, FdRef stop, ZeroPages zeros, std::vector<DeviceSection> early)
-        : GatheringSink(zeros), out_(out), stop_(stop), early_(std::move(early)) {}
+    SequentialWriter(FdRef out, FdRef stop, ZeroPages zeros, std::vector<DeviceSection> early);
 
     Result<void> begin(const GuestHead& head) override;
     Result<void> finish(const GuestTail& tail);
@@ -32,6 +31,7 @@ private:
     Result<void> write_out();
 
     FdRef out_;
+    std::size_t most_; // bytes of one write that does not block once there is room
     FdRef stop_;
     std::vector<DeviceSection> early_;
     GuestHead head_;

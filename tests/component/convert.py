@@ -11,7 +11,7 @@ import struct
 import subprocess
 
 from mfdtest import env, golden, process, runner, stream
-from mfdtest.migrate import Settings, file_uri, load
+from mfdtest.migrate import Settings, file_uri, load, save
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 PAGE = 4096
@@ -213,13 +213,21 @@ class Convert(Conversions):
     def test_wrong_options_say_what_to_do(self):
         data, memory = self.live()
         self.write(data)
-        old = self.write(b"precious", "old")
+        old, image = self.write(b"precious", "old"), self.write(libvirt_image(data, 0), "image")
+        mapped = self.path("mapped")
+        self.run_tool(self.source, mapped)
         cases = [([self.source, old], "--force"), ([self.source], "OUT is missing"),
                  ([self.source, self.target, "--in-place"], "leave out OUT"),
                  ([self.source, "--in-place"], "nothing to do"),
                  ([self.source, "-"], "needs a file"),
                  ([self.source, self.target, "--keep-header"], "no libvirt header"),
-                 ([self.source, self.target, "--to", "sequential"], "ordinary stream already")]
+                 ([self.source, self.target, "--to", "sequential"], "ordinary stream already"),
+                 (["-", "--in-place", "--punch-holes"], "--in-place needs a file"),
+                 (["/dev/null", "--in-place", "--punch-holes"], "is no regular file"),
+                 ([self.source, "-", "--to", "sequential", "--json"], "cannot both go to"),
+                 ([image, self.target, "--keep-header", "--offset", "8"], "leave out --offset"),
+                 ([mapped, self.target, "--to", "sequential", "--checksums", "on"],
+                  "stand behind mapped-ram streams only")]
         for words, text in cases:
             with self.subTest(text):
                 self.assertIn(text, self.run_tool(*words, status=USAGE))
@@ -245,6 +253,91 @@ class Convert(Conversions):
                 said = tool.stderr.read().decode()
                 self.assertEqual(tool.wait(env.DEADLINE_S), INTERRUPTED, said)
         self.assertEqual(os.listdir(self.scratch), [])
+
+    def test_a_stream_goes_through_a_pipe_with_its_header(self):
+        data, memory = self.live()
+        self.run_tool(self.write(data), self.path("mapped"))
+        piped = self.run_tool(self.path("mapped"), "-", "--to", "sequential")
+        self.run_tool("-", self.target, text=piped)
+        self.assert_restores(self.target, memory)
+        image = libvirt_image(data, 0)
+        self.run_tool(self.write(image), self.path("image"), "--keep-header")
+        piped = self.run_tool(self.path("image"), "-", "--to", "sequential", "--keep-header")
+        offset = len(image) - len(data)
+        self.assertEqual(piped[:offset], image[:offset])
+        self.run_tool("-", self.target, "--force", text=piped)
+        self.assert_restores(self.target, memory)
+
+    def test_an_interruption_while_nobody_reads_ends_it(self):
+        block = self.ram("m0", 4 << 20)
+        block.fill(0x31)
+        with process.multifdd([block]) as daemon:
+            save(daemon.connect(), file_uri(self.source), Settings(2))
+        with subprocess.Popen([self.tool, "convert", self.source, "-", "--to", "sequential"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tool:
+            # By then it knows its signals; most does not fit into the pipe.
+            self.assertEqual(tool.stdout.read(4), b"QEVM")
+            tool.send_signal(signal.SIGINT)
+            self.assertEqual(tool.wait(env.DEADLINE_S), INTERRUPTED)
+            self.assertIn(b"multifdctl: convert: ", tool.stderr.read())
+
+    def test_many_pages_are_written_in_parts(self):
+        pages = 40_000
+        block = self.ram("m0", pages * PAGE)
+        for number in (0, 32_767, 32_768, pages - 1):
+            os.pwrite(block.fd, a_page(number), number * PAGE)
+        with process.multifdd([block]) as daemon:
+            save(daemon.connect(), file_uri(self.source), Settings(2))
+        self.run_tool(self.source, self.path("flat"), "--to", "sequential")
+        with open(self.path("flat"), "rb") as file:
+            self.assertGreater(file.read().count(eos()), 3)
+        self.run_tool(self.path("flat"), self.target)
+        self.assert_restores(self.target, block.read())
+
+    def test_the_place_of_damage_is_told_with_what_it_counts_from(self):
+        data, _ = self.live()
+        half, packed = data[:len(data) // 2], gzip.compress(data)
+        for words, content, text in (
+                ([], gzip.compress(half), "offsets are those of the unpacked stream"),
+                (["--input-offset", "9"], b"nine byte" + half, "count from --input-offset"),
+                ([], packed[:200] + bytes(50) + packed[250:], "the gzip data is damaged")):
+            with self.subTest(text):
+                self.assertIn(text, self.run_tool(self.write(content), self.target, *words,
+                                                  status=FAILED))
+        zstd = shutil.which("zstd")
+        env.need(zstd, "no zstd")
+        squeezed = subprocess.run([zstd, "-q", "-c"], input=data, capture_output=True,
+                                  check=True).stdout
+        self.assertIn("the zstd data: ", self.run_tool(
+            self.write(squeezed[:9] + b"\xff" * 40 + squeezed[49:]), self.target, status=FAILED))
+        self.assertIn("go to offset 9 of -: ", self.run_tool("-", self.target, "--input-offset", "9",
+                                                             status=FAILED, text=data))
+
+    def test_checksums_are_not_written_over_what_stands_behind_the_stream(self):
+        data, memory = self.live()
+        self.run_tool(self.write(data), self.target)
+        with open(self.target, "ab") as file:
+            file.write(b"somebody else's")
+        said = subprocess.run([self.tool, "convert", self.target, "--in-place", "--checksums", "on"],
+                              capture_output=True, check=False, timeout=env.DEADLINE_S)
+        self.assertEqual(said.returncode, FAILED)
+        self.assertIn(b"something else stands behind the stream", said.stderr)
+        with open(self.target, "rb") as file:
+            self.assertTrue(file.read().endswith(b"somebody else's"))
+        self.assert_restores(self.target, memory)
+
+    def test_damaged_checksums_can_be_removed_and_nothing_else_is_done(self):
+        data, memory = self.live()
+        sums = self.path("sums")
+        self.run_tool(self.write(data), sums, "--checksums", "on")
+        found = subprocess.run([self.tool, "inspect", "--json", sums], capture_output=True, check=True)
+        with open(sums, "r+b") as file:
+            file.seek(json.loads(found.stdout)["checksums"]["offset"] + 20)
+            file.write(b"\xff" * 50)
+        self.assertIn("'--checksums off' alone keeps the stream without them",
+                      self.run_tool(sums, "--in-place", "--zero-pages", "drop", status=FAILED))
+        self.run_tool(sums, "--in-place", "--checksums", "off")
+        self.assert_restores(sums, memory)
 
     def test_damage_is_not_given_new_checksums(self):
         data, _ = self.live()
