@@ -176,6 +176,51 @@ class Watch(TerminalTest):
         self.assertTrue("".join(screen).isascii())
 
 
+class Progress(TerminalTest):
+    def test_a_save_has_a_bar_that_goes_away_with_it(self):
+        program, qmp, _ = self.start()
+        qmp.close()
+        file = self.path("file")
+        words = ["-s", program.socket_path, "save", file]
+        bar = re.compile(r"^save  \[=*> *\] +\d+ %% +%s/64\.00 MiB +%s .*$"
+                         % (r"[\d.]+ [KMG]?i?B", RATE))
+        for variables, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+            with self.subTest(variables=variables):
+                terminal = self.terminal(*words, "--max-bandwidth", "128K", **variables)
+                terminal.shows_now(lambda screen: bar.match(screen[0]), "a bar")
+                self.assertEqual("\x1b[32m" in "".join(terminal.capture("-e")), coloured)
+                terminal.resize(40, 10)
+                terminal.shows_now(lambda screen: re.match(r"^save +\d+ % +[\d.]+ ", screen[0]),
+                                   "numbers without a bar")
+                terminal.press("C-c")
+                status, screen = terminal.ended()
+                self.assertEqual(status, INTERRUPTED)
+                self.assertIn("multifdctl: save: cancelled; ", "".join(screen))
+                self.assertFalse(os.path.exists(file))
+        terminal = self.terminal(*words)
+        status, screen = terminal.ended()
+        self.assertEqual(status, DONE)
+        self.assertTrue(screen[0].startswith("saved to "), screen)
+
+    def test_streams_and_memory_are_not_written_to_a_terminal(self):
+        program, qmp, _ = self.start()
+        qmp.close()
+        file = self.path("f")
+        subprocess.run([self.tool, "-s", program.socket_path, "save", file, "-q"], check=True,
+                       timeout=env.DEADLINE_S)
+        for words, text in ((["extract", file, "m0"], "memory is not written to a terminal: name a "
+                             "file with -o, or see it with --hex"),
+                            (["convert", file, "-", "--to", "sequential"],
+                             "a stream is nothing for a terminal; name a file, or pipe it somewhere")):
+            with self.subTest(words=words):
+                status, screen = self.terminal(*words, size=(200, 10)).ended()
+                self.assertIn(status, (1, 2))
+                self.assertIn("multifdctl: %s: %s" % (words[0], text), screen)
+        status, screen = self.terminal("extract", file, "m0", "--page", "0", "--hex").ended()
+        self.assertEqual(status, DONE)
+        self.assertTrue(any(line.startswith("00000000 ") for line in screen), screen)
+
+
 class Lines(TerminalTest):
     def test_a_terminal_that_cannot_be_drawn_on_gets_lines(self):
         _, qmp, onlookers = self.start()
@@ -258,6 +303,12 @@ class Top(TerminalTest):
                        "that one hangs")
         terminal.press("q")
         self.assertEqual(terminal.ended()[0], DONE)
+
+    def test_control_c_leaves_the_live_table(self):
+        terminal = self.terminal("top", "--directory", self.folder)
+        terminal.shows_now(lambda screen: screen[-1] == "q quit", "the table")
+        terminal.press("C-c")
+        self.assertEqual(terminal.ended()[0], INTERRUPTED)
 
     def test_a_folder_without_sockets_says_what_may_be_missing(self):
         self.folder = os.path.join(self.folder, "none")

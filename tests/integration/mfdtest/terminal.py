@@ -64,6 +64,13 @@ class Terminal:
             return screen if accept(screen) and self.capture() == screen else None
         return wait_until(same_twice, "the terminal shows " + what)
 
+    def shows_now(self, accept, what):
+        """As above, of a screen that may be another one a moment later."""
+        def accepted():
+            screen = self.capture()
+            return screen if accept(screen) else None
+        return wait_until(accepted, "the terminal shows " + what)
+
     def resize(self, columns, rows):
         self.columns, self.rows = columns, rows
         self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
