@@ -30,7 +30,8 @@ class Bench(runner.TestCase):
         self.environment = {**os.environ, "TMPDIR": self.temporary}
 
     def command(self, *words):
-        return [self.tool, "bench", self.folder, "--multifdd", env.daemon(), *words]
+        which = [] if "--multifdd" in words else ["--multifdd", env.daemon()]
+        return [self.tool, "bench", self.folder, *which, *words]
 
     def run_tool(self, *words, status=DONE):
         done = subprocess.run(self.command(*words), capture_output=True, text=True,
@@ -95,6 +96,32 @@ class Bench(runner.TestCase):
             self.assertNotEqual(done.returncode, DONE)
             self.assertIn(text, done.stderr)
             self.assertEqual(os.listdir(self.folder), [])
+
+    def test_multifdd_is_found_beside_it_or_in_path(self):
+        programs = self.path("bin")
+        os.mkdir(programs)
+        alone = shutil.copy(self.tool, self.path("multifdctl"))
+        words = [alone, "bench", self.folder, "-q", "--size", "1M", "--channels", "1", "--json"]
+        def run(path):
+            return subprocess.run(words, capture_output=True, text=True, check=False,
+                                  timeout=2 * env.DEADLINE_S, env={**self.environment, "PATH": path})
+        done = run("/none:" + programs)
+        self.assertEqual(done.returncode, FAILED)
+        self.assertIn("multifdd is neither beside this program nor in PATH; name it with --multifdd",
+                      done.stderr)
+        os.symlink(os.path.abspath(env.daemon()), os.path.join(programs, "multifdd"))
+        done = run("/none:" + programs)
+        self.assertEqual(done.returncode, DONE, done.stderr)
+        # So little is measured more than once.
+        self.assertEqual(json.loads(done.stdout)["rounds"], 3)
+
+    def test_the_last_word_of_a_daemon_that_does_not_start_is_passed_on(self):
+        broken = self.path("broken")
+        with open(broken, "w", encoding="ascii") as file:
+            file.write("#!/bin/sh\necho one\necho it is broken\necho\nexit 1\n")
+        os.chmod(broken, 0o700)
+        self.assertIn("multifdd ended at its start (it is broken)",
+                      self.run_tool(*TINY, "--multifdd", broken, status=FAILED))
 
 
 def children(pid):

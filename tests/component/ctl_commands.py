@@ -95,6 +95,7 @@ class Parameters(CtlCommands):
         self.assertEqual(self.json("set", "zero-page-detection", "legacy"),
                          {"zero-page-detection": "legacy"})
         self.assertEqual(self.said("set", "x-sync"), "x-sync has its default\n")
+        self.assertEqual(self.json("set", "x-sync"), {})
 
     def test_a_wrong_name_or_value_says_what_would_be_right_and_changes_nothing(self):
         self.start()
@@ -142,6 +143,9 @@ class Objects(CtlCommands):
         self.assertEqual((found["m1"]["type"], found["m1"]["size"], found["m1"]["share"]),
                          ("memory-backend-ram", MIB, True))
         self.assertEqual(self.said("objects", "del", "m1"), "deleted m1\n")
+        added = self.json("objects", "add", "memory-backend-ram,id=m1,size=1M")
+        self.assertEqual((added["id"], added["size"]), ("m1", MIB))
+        self.assertEqual(self.json("objects", "del", "m1"), {"id": "m1"})
         self.assertEqual([entry["id"] for entry in self.json("objects", "list")], ["m0"])
 
     def test_wrong_descriptions_are_refused_before_the_server_hears_of_them(self):
@@ -169,7 +173,7 @@ class Fdsets(CtlCommands):
         self.assertRegex(self.said("fdsets"), r"(?m)^ +7 +\d+  again$")
         self.said("fdsets", "remove", "7", str(found["fds"][0]["fd"]))
         self.assertEqual(len(self.json("fdsets")[0]["fds"]), 1)
-        self.said("fdsets", "remove", "7")
+        self.assertEqual(self.json("fdsets", "remove", "7"), {"fdset-id": 7})
         self.assertEqual(self.json("fdsets"), [])
 
     def test_misuse_is_refused_with_an_example(self):
@@ -179,6 +183,8 @@ class Fdsets(CtlCommands):
         self.assertIn("No such file", self.refusal("fdsets", "add", self.path("none") + ":r",
                                                    status=FAILED))
         self.assertIn("SET FD", self.refusal("fdsets", "remove", "seven"))
+        self.assertIn("SET FD", self.refusal("fdsets", "remove"))
+        self.assertIn("takes nothing behind it", self.refusal("fdsets", "list", "7"))
         self.assertIn("7", self.refusal("fdsets", "remove", "7", status=FAILED))
         self.assertIn("belong to 'add'", self.refusal("fdsets", "--opaque", "x"))
 
@@ -188,7 +194,8 @@ class Everywhere(CtlCommands):
         for words in (["pause"], ["resume"], ["set"], ["caps"], ["objects"], ["fdsets"]):
             with self.subTest(words=words):
                 done = subprocess.run([self.tool, *words], capture_output=True, text=True, check=False,
-                                      env={"PATH": os.environ["PATH"]})
+                                      env={name: value for name, value in os.environ.items()
+                                           if name != "MULTIFD_SOCKET"})
                 self.assertEqual(done.returncode, USAGE)
                 self.assertIn("which server? Give its socket with -s PATH", done.stderr)
 

@@ -19,6 +19,12 @@ def tool():
     return path
 
 
+def environment(**variables):
+    """That of the test without a server in it."""
+    inherited = {name: value for name, value in os.environ.items() if name != "MULTIFD_SOCKET"}
+    return {**inherited, **variables}
+
+
 class Multifdctl(runner.TestCase):
     def setUp(self):
         super().setUp()
@@ -154,6 +160,8 @@ class Multifdctl(runner.TestCase):
             done = self.run_tool(program, "qmp", "nonsense", status=FAILED)
             self.assertIn("The command nonsense has not been found (CommandNotFound)", done.stderr)
             self.run_tool(program, "qmp", "stop", "no-argument", status=USAGE)
+            done = self.run_tool(program, "qmp", "add-fd", "--fd", "/dev/null:rx", status=USAGE)
+            self.assertIn("--fd: /dev/null:rx: the mode is r, w or rw, then", done.stderr)
 
     def test_the_shell_reads_commands_from_a_pipe(self):
         with self.start() as program:
@@ -176,13 +184,31 @@ class Multifdctl(runner.TestCase):
             self.assertIn("nothing runs",
                           self.run_tool(program, "cancel", status=FAILED).stderr)
 
+    def test_a_guest_of_a_service_is_named_instead_of_its_socket(self):
+        def said(*words, **variables):
+            done = subprocess.run([self.tool, *words], capture_output=True, text=True, check=False,
+                                  env=environment(**variables))
+            self.assertEqual(done.returncode, USAGE, done.stdout)
+            return done.stderr
+        # None of this name runs.
+        guest = "mfd-test-%d" % os.getpid()
+        text = "connect to /run/multifdd/%s.qmp: no such socket" % guest
+        for command in ("status", "watch"):
+            self.assertIn(text, said("-g", guest, command))
+            # The one that is typed counts.
+            self.assertIn(text, said("-g", guest, command, MULTIFD_SOCKET="/none"))
+            self.assertIn("connect to /none: ", said(command, MULTIFD_SOCKET="/none"))
+            self.assertIn("name two servers; leave out one", said("-g", guest, "-s", "/none", command))
+            self.assertIn("'a/b' is no name of a guest", said("-g", "a/b", command))
+            self.assertIn("which server? Give its socket with -s PATH", said(command))
+
     def test_wrong_options_end_with_the_usage_status(self):
         for words in ([], ["save"], ["nonsense"], ["save", "f", "--channels", "0"],
                       ["save", "f", "--offset", "1X"], ["save", "f", "--direct-io", "--no-direct-io"],
                       ["status"]):
             with self.subTest(words=words):
                 done = subprocess.run([self.tool, *words], capture_output=True, text=True,
-                                      check=False, env={"PATH": os.environ["PATH"]})
+                                      check=False, env=environment())
                 self.assertEqual(done.returncode, USAGE)
                 self.assertTrue(done.stderr.startswith("multifdctl: "), done.stderr)
 

@@ -343,6 +343,25 @@ class Extracted(FileTest):
                 said = self.run_tool("extract", self.file, "m0", *words, "--hex").stdout
                 self.assertEqual(said, hexdump(data, first * PAGE))
 
+    def test_a_hex_dump_goes_into_a_file_too(self):
+        data = self.run_tool("extract", self.file, "m0", "--range", "3-6", binary=True).stdout
+        said = self.run_tool("extract", self.file, "m0", "--range", "3-6", "--hex", "-o", self.out).stdout
+        self.assertIn(self.out, said)
+        with open(self.out, encoding="ascii") as file:
+            self.assertEqual(file.read(), hexdump(data, 3 * PAGE))
+
+    def test_the_table_of_a_core_names_the_segments(self):
+        ram, rom = self.ram("pc.ram", 4 * MIB), self.ram("pc.bios", 128 << 10)
+        path = self.saved("pc.mig", ram, rom, machine="pc-i440fx-10.0")
+        said = self.run_tool("extract", path, "--elf", "-o", self.out).stdout
+        self.assertRegex(said, r"(?m)^  0x0 +4\.00 MiB  pc\.ram$")
+        self.assertRegex(said, r"(?m)^  0xfffe0000 +128\.00 KiB  pc\.bios$")
+        said = self.run_tool("extract", path, "pc.bios", "--elf", "--force", "-o", self.out).stdout
+        self.assertNotIn("pc.ram", said)
+        done = self.run_tool("extract", path, "none", "--elf", "--force", "-o", self.out,
+                             status=TROUBLE)
+        self.assertIn("there is no block none in the file; it has pc.ram, pc.bios", done.stderr)
+
     def test_what_cannot_be_is_refused_and_leaves_no_file(self):
         for words in (["nonsense"], [], ["m0", "--page", "4099"], ["m0", "--range", "9-8"],
                       ["m0", "--range", "a-b"], ["m0", "--page", "1", "--range", "1-2"],
@@ -556,6 +575,9 @@ class Libvirt(FileTest):
                 self.assertEqual((found["libvirt"]["format"], found["libvirt"]["was-running"]),
                                  ("sparse", True))
                 self.assertIn("complete and intact", self.run_tool("verify", path).stdout)
+                said = self.run_tool("inspect", path, "--deep").stdout
+                self.assertIn("save image of version 2, format sparse, guest was running", said)
+                self.assertRegex(said, r"(?m)^ +0 of the stored pages are zero$")
                 memory = self.run_tool("extract", path, "pc.ram", binary=True).stdout
                 self.assertEqual(memory, block.read())
 
