@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 
 from mfdtest import env, process, runner
+from mfdtest.played import PlayedServer
 from mfdtest.terminal import Terminal
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -49,14 +50,14 @@ class InATerminal(ShellTest):
         env.need(shutil.which("tmux"), "no tmux")
         super().setUp()
 
-    def shell(self, *words, prompt=PROMPT, **variables):
+    def shell(self, server=None, **variables):
         settings = {"LC_ALL": "C.UTF-8", "INPUTRC": "/dev/null", "TZ": "UTC", "HOME": self.folder,
                     "XDG_STATE_HOME": os.path.join(self.folder, "state"), **variables}
-        terminal = Terminal([self.tool, "-s", self.program.socket_path, "shell", *words], 100, 40,
-                            variables=settings)
+        path = (server or self.program).socket_path
+        terminal = Terminal([self.tool, "-s", path, "shell"], 100, 40, variables=settings)
         terminal.__enter__()
         self.addCleanup(terminal.__exit__, None, None, None)
-        self.shows_line(terminal, prompt)
+        self.shows_line(terminal, PROMPT)
         return terminal
 
     def shows_line(self, terminal, line):
@@ -147,6 +148,19 @@ class InATerminal(ShellTest):
         terminal.press("C-u")
         self.shows_line(terminal, PROMPT)
         self.leave(terminal)
+
+    def test_of_a_server_without_a_schema_the_names_of_commands_are_completed(self):
+        names = [{"name": name} for name in ("query-status", "query-name", "stop")]
+        with PlayedServer({"query-commands": names}) as server:
+            terminal = self.shell(server)
+            terminal.press("-l", "query-s")
+            terminal.press("Tab")
+            self.shows_line(terminal, "qmp> query-status")
+            terminal.press("Enter")
+            screen = self.shows_line(terminal, PROMPT)
+            self.assertIn('  "status": "running"', screen)
+            self.leave(terminal)
+            self.assertEqual(server.commands()[-1], "query-status")
 
     def test_lines_are_edited_and_the_last_ones_come_back(self):
         terminal = self.shell()
@@ -304,8 +318,8 @@ class InATerminal(ShellTest):
 
 
 class InAPipe(ShellTest):
-    def run_shell(self, text, status=DONE, words=()):
-        done = subprocess.run([self.tool, "-s", self.program.socket_path, "shell", *words],
+    def run_shell(self, text, status=DONE):
+        done = subprocess.run([self.tool, "-s", self.program.socket_path, "shell"],
                               input=text, capture_output=True, text=True, timeout=env.DEADLINE_S,
                               check=False)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)

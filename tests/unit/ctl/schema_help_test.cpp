@@ -27,6 +27,9 @@ const Json kSchema = Json::parse(R"([
   {"name": "5", "meta-type": "object", "members": [{"name": "filename", "type": "str"}]},
   {"name": "str", "meta-type": "builtin", "json-type": "string"},
   {"name": "bool", "meta-type": "builtin", "json-type": "boolean"},
+  {"name": "odd", "meta-type": "command", "arg-type": "6", "ret-type": "0"},
+  {"name": "6", "meta-type": "object", "members": [{"name": "x", "type": "gone"},
+   {"name": "y", "type": "5"}]},
   17, {"name": 4}
 ])");
 
@@ -34,7 +37,7 @@ const Json kSchema = Json::parse(R"([
 
 TEST_CASE("the first word completes to commands, not to events", "[ctl]") {
     const SchemaHelp help(kSchema);
-    CHECK(help.commands() == Names{"migrate", "migrate-set", "stop"});
+    CHECK(help.commands() == Names{"migrate", "migrate-set", "odd", "stop"});
     CHECK(help.complete("", "mi") == Names{"migrate", "migrate-set"});
     CHECK(help.complete("  ", "S").empty());
     CHECK(help.complete("help ", "st") == Names{"stop"});
@@ -70,6 +73,9 @@ TEST_CASE("names within JSON complete by their place", "[ctl]") {
     CHECK(help.complete("{\"execute\": \"migrate-set\", \"arguments\": {\"", "") ==
           Names{"list", "mode"});
     CHECK(help.complete("{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"", "").empty());
+    // The command comes later, or is not complete.
+    CHECK(help.complete("{\"arguments\": {\"", "").empty());
+    CHECK(help.complete("{\"arguments\": {}, {\"execute\": \"migrate", "").empty());
 }
 
 TEST_CASE("a command is described by one line per argument", "[ctl]") {
@@ -77,6 +83,9 @@ TEST_CASE("a command is described by one line per argument", "[ctl]") {
     CHECK(help.describe("migrate-set") ==
           "  mode=none|legacy\n  list=array of none|legacy  (optional)\n");
     CHECK(help.describe("stop") == "  no arguments\n");
+    // Types that the schema does not have go by their names.
+    CHECK(help.describe("odd") == "  x=gone\n  y=object\n");
+    CHECK(help.kind("gone").empty());
     CHECK(help.describe("STOP").empty());
     CHECK(help.describe("nope").empty());
 }

@@ -33,6 +33,18 @@ TEST_CASE("the summary of a restore does without numbers where there are none", 
                           false) == "restored from ram.mig in 7 ms, buffered\n");
 }
 
+TEST_CASE("the summary of a restore counts pages where the server does", "[ctl]") {
+    CHECK(restore_summary("ram.mig", kCompleted, std::chrono::milliseconds(7), true) ==
+          "restored from ram.mig in 7 ms, direct\n"
+          "  memory     8.00 MiB: 1 024 pages stored (4.00 MiB), 1 024 zero\n");
+}
+
+TEST_CASE("a guest that runs in another state says both", "[ctl]") {
+    CHECK(status_text(Json{{"query-status", {{"status", "debug"}, {"running", true}}},
+                           {"query-migrate", Json::object()}})
+              .starts_with("  guest      debug (runs)\n"));
+}
+
 TEST_CASE("the status names guest, server, job and memory", "[ctl]") {
     const Json all{
         {"query-status", {{"status", "postmigrate"}, {"running", false}}},

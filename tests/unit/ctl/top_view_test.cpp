@@ -47,6 +47,22 @@ TEST_CASE("the table has a line for each guest, reached or not", "[ctl]") {
     CHECK(plain(lines[2]) == "gone   not reached: nothing listens there");
 }
 
+TEST_CASE("a job whose size is not known yet has no share, and one that failed is marked",
+          "[ctl]") {
+    Json early = kSaving;
+    early["query-migrate"] = Json{{"status", "setup"}};
+    Json failed = kSaving;
+    failed["query-migrate"]["status"] = "failed";
+    const auto lines = top_table({instance_state({"db", "/run/db.qmp", {}}, early),
+                                  instance_state({"web", "/run/web.qmp", {}}, failed)},
+                                 {80, 24, Glyphs::Ascii});
+    REQUIRE(lines.size() == 3);
+    CHECK(plain(lines[1]) ==
+          "db     running          4.00 MiB  save setup             ?         0 B/s");
+    CHECK(plain(lines[2]).ends_with("save failed       "));
+    CHECK(lines[2].back().style == Style::Bad);
+}
+
 TEST_CASE("a wide terminal has room for a bar", "[ctl]") {
     CHECK(plain(top_table(some(), {120, 24, Glyphs::Ascii})[1]).ends_with("  #########---"));
 }

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <string>
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -67,6 +68,9 @@ TEST_CASE("paths a socket cannot have are refused", "[listener]") {
     CHECK_FALSE(fixture.server->listen("").has_value());
     CHECK_FALSE(fixture.server->listen("/" + std::string(200, 'x')).has_value());
     CHECK_FALSE(fixture.server->listen(fixture.directory.file("no/such/place")).has_value());
+    const auto zero = fixture.server->listen(fixture.path() + std::string(1, '\0') + "more");
+    REQUIRE_FALSE(zero.has_value());
+    CHECK(zero.error().what == "listen on a socket: its path contains a zero byte");
 }
 
 TEST_CASE("an inherited listening socket is served, and its path stays", "[listener]") {
@@ -106,6 +110,32 @@ TEST_CASE("the server removes its sockets, but not one that replaced it", "[list
     fixture.server.reset();
     CHECK_FALSE(std::filesystem::exists(fixture.path()));
     CHECK(std::filesystem::exists(other_path));
+}
+
+TEST_CASE("a client that comes while no descriptor is left is served when there is one again",
+          "[listener]") {
+    ServerFixture fixture;
+    REQUIRE(fixture.server->listen(fixture.path()).has_value());
+    TestClient client(fixture.path());
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    {
+        const UniqueFd lowest(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0));
+        REQUIRE(lowest.valid());
+        const rlimit none_left{static_cast<rlim_t>(lowest.get()), before.rlim_max};
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &none_left) == 0);
+    }
+    fixture.run();
+    const std::size_t served = fixture.server->connection_count();
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK(served == 0);
+    // It tries again by itself, a moment later.
+    while (fixture.server->connection_count() == 0) {
+        fixture.io.restart();
+        fixture.io.run_one();
+    }
+    CHECK(client.take().size() == 1); // the greeting
+    CHECK(fixture.ask(client, R"({"execute": "qmp_capabilities"})")[0].contains("return"));
 }
 
 TEST_CASE("a thousand clients connect, each is served in its turn, nothing stays open",

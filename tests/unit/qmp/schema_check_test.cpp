@@ -115,6 +115,30 @@ TEST_CASE("values at the ends of their ranges are accepted", "[schema]") {
     CHECK(fault_of(arguments(), text).empty());
 }
 
+TEST_CASE("the JSON type alone decides which of an alternate's types is meant", "[schema]") {
+    const TypeRef range = object("Range", {required("from", int64())});
+    const TypeRef all = alternate(
+        "All", {boolean(), uint8(), enumeration("Mode", {"on"}), range, array(int64()), null()});
+    for (const char* text : {"true", "7", R"("on")", R"({"from": 1})", "[1, 2]", "null"}) {
+        INFO(text);
+        CHECK(fault_of(all, text).empty());
+    }
+    // What is meant is then checked as such.
+    const TypeRef arguments = object("Arguments", {required("x", all)});
+    CHECK(fault_of(arguments, R"({"x": 256})") == "Parameter 'x' expects uint8_t");
+    CHECK(fault_of(arguments, R"({"x": "off"})") == "Parameter 'x' does not accept value 'off'");
+    CHECK(fault_of(arguments, R"({"x": {}})") == "Parameter 'x.from' is missing");
+    CHECK(fault_of(arguments, R"({"x": [true]})") ==
+          "Invalid parameter type for 'x[0]', expected: integer");
+    CHECK(fault_of(arguments, R"({"x": 1.5})") == "Invalid parameter type for 'x', expected: All");
+
+    CHECK(fault_of(alternate("A", {number()}), "1.5").empty());
+    CHECK(fault_of(alternate("A", {any()}), "[{}]").empty());
+    const TypeRef nested = alternate("Outer", {str(), alternate("Inner", {int64(), boolean()})});
+    CHECK(fault_of(nested, "false").empty());
+    CHECK(fault_of(nested, "null") == "Invalid parameter type for '', expected: Outer");
+}
+
 TEST_CASE("a negative number where an unsigned one is wanted counts modulo 2^64", "[schema]") {
     Json value = {{"u", -1}};
     REQUIRE_FALSE(check(*arguments(), value).has_value());

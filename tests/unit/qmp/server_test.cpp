@@ -4,8 +4,12 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include <unistd.h>
 
 using namespace mfd;
 using namespace mfd::qmp;
@@ -252,6 +256,44 @@ TEST_CASE("a passed connection is served beside the listeners", "[server]") {
     REQUIRE(fixture.server->adopt_connection(UniqueFd(ends[1])).has_value());
     fixture.run();
     CHECK(client.take().at(0).contains("QMP"));
+}
+
+TEST_CASE("an event whose data is not as declared is sent all the same", "[server]") {
+    ServerFixture fixture;
+    REQUIRE(fixture.server->listen(fixture.path()).has_value());
+    TestClient client = fixture.connect(fixture.path());
+    fixture.server->emit("STOP", Json{{"more", 1}});
+    fixture.server->emit("MIGRATION", Json{{"status", 7}});
+    fixture.run();
+    const Values events = client.take();
+    REQUIRE(events.size() == 2);
+    CHECK(events[0]["data"] == Json{{"more", 1}});
+    CHECK(events[1]["data"] == Json{{"status", 7}});
+}
+
+TEST_CASE("a call says who asked for what, is answered once, and never forgotten", "[server]") {
+    ServerFixture fixture;
+    const std::string other = fixture.directory.file("other.sock");
+    REQUIRE(fixture.server->listen(fixture.path()).has_value());
+    REQUIRE(fixture.server->listen(other).has_value());
+    TestClient first = fixture.connect(fixture.path());
+    TestClient second = fixture.connect(other);
+    CHECK(fixture.ask(first, R"({"execute": "slow"})").empty());
+    CHECK(fixture.ask(second, R"({"execute": "slow"})").empty());
+    REQUIRE(fixture.kept.size() == 2);
+    CHECK(fixture.kept[0].command() == "slow");
+    CHECK(fixture.kept[0].peer().pid == ::getpid());
+    CHECK(fixture.kept[0].peer().uid == ::getuid());
+    // The one in its place goes away.
+    fixture.kept[0] = std::move(fixture.kept[1]);
+    fixture.run();
+    const Values forgotten = first.take();
+    REQUIRE(forgotten.size() == 1);
+    CHECK(forgotten[0]["error"]["desc"] == "The command slow ended without an answer");
+    fixture.kept[0].reply();
+    CHECK_THROWS_AS(fixture.kept[0].reply(), std::logic_error);
+    fixture.run();
+    CHECK(second.take() == Values{{{"return", Json::object()}}});
 }
 
 TEST_CASE("an event that was not declared is our own mistake", "[server]") {
