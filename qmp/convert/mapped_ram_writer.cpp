@@ -102,9 +102,7 @@ Result<void> MappedRamWriter::finish(const GuestTail& tail) {
         text = with_trailer_id(text, *trailer_);
     MFD_TRY(const auto closing,
             encode_tail(part.end(), {tail.switchover_start, tail.devices, std::move(text)}));
-    MFD_CHECK(write(closing));
-    end_ = closing.end();
-    return {};
+    return write(closing);
 }
 
 std::uint64_t MappedRamWriter::stored_pages() const {

@@ -26,7 +26,6 @@ public:
 
     // After finish().
     [[nodiscard]] std::uint64_t stored_pages() const;
-    [[nodiscard]] std::uint64_t end() const { return end_.value; }
 
 private:
     Result<void> write_run(std::size_t block, PageRun run,
@@ -45,7 +44,6 @@ private:
     Configuration read_; // of the stream that is read
     StreamPlan plan_;
     std::vector<Pages> pages_; // of each block
-    FileOffset end_;
 };
 
 } // namespace mfd::convert

@@ -39,8 +39,6 @@ Result<InputFile> InputFile::open(const std::string& path) {
     file.allocated_ = S_ISREG(status.st_mode)
                           ? static_cast<std::uint64_t>(status.st_blocks) * kStatBlockBytes
                           : file.size_;
-    file.device_ = status.st_dev;
-    file.inode_ = status.st_ino;
     return file;
 }
 

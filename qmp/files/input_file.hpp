@@ -17,8 +17,6 @@ namespace mfd::files {
 struct FileRange {
     FileOffset from;
     FileOffset to;
-    [[nodiscard]] std::uint64_t bytes() const { return to.value - from.value; }
-    bool operator==(const FileRange&) const = default;
 };
 
 class InputFile final : public ByteSource {
@@ -41,11 +39,6 @@ public:
     // end of the file. A file system that does not know has no holes.
     [[nodiscard]] std::optional<FileRange> next_data(FileOffset from, FileOffset to) const;
 
-    // Are both the same file, be it by two names?
-    [[nodiscard]] bool same_file(const InputFile& other) const {
-        return device_ == other.device_ && inode_ == other.inode_;
-    }
-
 private:
     InputFile() = default;
 
@@ -53,8 +46,6 @@ private:
     UniqueFd fd_;
     std::uint64_t size_ = 0;
     std::uint64_t allocated_ = 0;
-    std::uint64_t device_ = 0;
-    std::uint64_t inode_ = 0;
 };
 
 } // namespace mfd::files
