@@ -12,7 +12,8 @@ function(mfd_python_test name label file seconds)
         MFD_SCRATCH_DIR=${CMAKE_CURRENT_BINARY_DIR}/scratch
         PYTHONPATH=${MFD_PYTHON_TEST_PATH}
         PYTHONDONTWRITEBYTECODE=1
-        MFD_DAEMON=$<TARGET_FILE:multifdd>)
+        MFD_DAEMON=$<TARGET_FILE:multifdd>
+        MFD_CTL=$<TARGET_FILE:multifdctl>)
     set_tests_properties(${label}:${name} PROPERTIES
         LABELS ${label} TIMEOUT ${seconds} SKIP_RETURN_CODE 77 ENVIRONMENT "${environment}")
 endfunction()
