@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 
@@ -16,7 +17,10 @@ namespace {
 // Prefix of our ids, so that a reply to somebody else's leftovers is never taken for ours.
 constexpr std::string_view kIdPrefix = "mfd-";
 
-std::string reason_not_connected(int sys) {
+std::string reason_not_connected(const std::string& path, int sys) {
+    struct stat there {};
+    if (sys == ECONNREFUSED && ::stat(path.c_str(), &there) == 0 && !S_ISSOCK(there.st_mode))
+        sys = ENOTSOCK; // as the kernel says of sockets alone
     switch (sys) {
     case ENOENT:
         return "no such socket (is the daemon running, and is this its path?)";
@@ -57,7 +61,7 @@ Result<UniqueFd> connect_socket(const std::string& path, Millis timeout) {
     if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
         const int sys = errno;
         const Errc code = sys == ENOENT || sys == ECONNREFUSED ? Errc::NotFound : Errc::Io;
-        return Error{code, what + ": " + reason_not_connected(sys), sys};
+        return Error{code, what + ": " + reason_not_connected(path, sys), sys};
     }
     return fd;
 }

@@ -59,7 +59,9 @@ private:
         struct stat status {};
         if (::fstat(file_.get(), &status) != 0 || !S_ISREG(status.st_mode))
             return bad_argument(path_ + " is no regular file, so it cannot be changed in place");
-        MFD_TRY(auto saved, files::SavedFile::open(path_, {changes_.offset, files::Damaged::Show}));
+        MFD_TRY(auto saved,
+                files::SavedFile::open(path_, {changes_.offset, files::Damaged::Show,
+                                               files::Checksums::Use, "--input-offset"}));
         saved_ = std::move(saved);
         const auto& problem = saved_->problem();
         const bool removes_only = changes_.checksums == Checksums::Off &&

@@ -158,7 +158,7 @@ private:
     Result<void> look_at_folder() {
         struct statfs info {};
         if (::statfs(options_.folder.c_str(), &info) != 0)
-            return make_sys_error("look at " + options_.folder, errno);
+            return bad_argument(options_.folder + ": " + errno_text(errno));
         std::error_code none;
         if (!fs::is_directory(options_.folder, none))
             return bad_argument(options_.folder + " is no folder; name one on the file system to "

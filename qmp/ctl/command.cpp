@@ -52,6 +52,7 @@ Result<std::string> socket_of(const Invocation& invocation) {
 std::string remedy(std::string_view text) {
     constexpr std::pair<std::string_view, std::string_view> kRemedies[] = {
         {"migration process in progress", "wait until it ends, or end it with 'multifdctl cancel'"},
+        {"paused due to previous migration", "'multifdctl resume' lets the guest run on"},
         {"Guest is waiting for an incoming migration",
          "'multifdctl restore FILE' gives it its memory"},
         {"has not been found", "'multifdctl qmp query-commands' lists what this server has"},
@@ -67,7 +68,15 @@ std::string remedy(std::string_view text) {
 
 Result<Client> connect(const Invocation& invocation) {
     MFD_TRY(const auto path, socket_of(invocation));
-    return Client::connect(path);
+    auto client = Client::connect(path);
+    if (!client && client.error().sys == ENOENT && !invocation.guest.empty())
+        return Error{client.error().code,
+                     "no guest " + invocation.guest +
+                         " has a socket here: 'multifdctl top' lists "
+                         "those there are, 'systemctl start multifdd@" +
+                         invocation.guest + ".socket' makes one",
+                     ENOENT};
+    return client;
 }
 
 Result<Client> connect_to_look(const Invocation& invocation) {
@@ -86,6 +95,11 @@ Result<Client> connect_to_look(const Invocation& invocation) {
     return client;
 }
 
+Error with_remedy(Error error) {
+    error.what += remedy(error.what);
+    return error;
+}
+
 Exit with_client(const Invocation& invocation, std::string_view command,
                  const std::function<Result<Exit>(Client&)>& run) {
     auto client = connect(invocation);
@@ -94,7 +108,7 @@ Exit with_client(const Invocation& invocation, std::string_view command,
     const auto status = run(*client);
     if (status)
         return *status;
-    return fail(command, {status.error().code, status.error().what + remedy(status.error().what)});
+    return fail(command, with_remedy(status.error()));
 }
 
 void print_json(const Json& value) {

@@ -71,7 +71,9 @@ Result<Client> connect(const Invocation& invocation);
 // The same to ask questions only: a guest's read-only socket is taken if there is one, so that
 // nobody else has to wait for their turn at the other one.
 Result<Client> connect_to_look(const Invocation& invocation);
-// Connects and runs; what fails is said, with what may help where that is known.
+// The error with what may help, where that is known by a server's words.
+Error with_remedy(Error error);
+// Connects and runs; what fails is said, with its remedy.
 Exit with_client(const Invocation& invocation, std::string_view command,
                  const std::function<Result<Exit>(Client&)>& run);
 

@@ -63,6 +63,7 @@ Result<Exit> quit(Client& client) {
 void add_simple(CLI::App& app, Invocation& invocation, const std::string& name,
                 const std::string& description, Result<Exit> (*run)(Client&)) {
     auto* command = app.add_subcommand(name, description);
+    command->footer("Example:\n  multifdctl -g demo " + name);
     command->callback([name, run, &invocation] {
         invocation.run = [name, run, &invocation] { return with_client(invocation, name, run); };
     });

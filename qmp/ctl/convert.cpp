@@ -135,7 +135,7 @@ std::string summary_of(const ConvertCommand& command, const convert::ConvertResu
     text += std::string(form_name(result.from)) + ", machine " + printable(result.machine) + ", " +
             std::to_string(result.blocks) + (result.blocks == 1 ? " block, " : " blocks, ") +
             format_bytes(result.total_ram) + " of RAM, " + std::to_string(result.devices) +
-            " devices\n";
+            (result.devices == 1 ? " device\n" : " devices\n");
     text += command.output + ": " + command.to + ", " + format_count(result.stored_pages) +
             " pages stored, " + format_count(result.total_ram / kPageSize - result.stored_pages) +
             " zero, " + format_bytes(result.allocated_bytes) + " on disk";
@@ -191,7 +191,7 @@ Exit report_failure(const ConvertCommand& command, const Error& error) {
     say("convert", text);
     if (error.code == Errc::Cancelled)
         return Exit::Interrupted;
-    return error.code == Errc::BadArgument ? Exit::Usage : Exit::Failed;
+    return exit_of(error);
 }
 
 template <class Outcome>
@@ -304,7 +304,9 @@ void add_convert(CLI::App& app, Invocation& invocation) {
         "  zstd -dc saved.zst | multifdctl convert - saved.mig\n"
         "  multifdctl convert /var/lib/libvirt/qemu/save/vm.save vm.save --keep-header\n"
         "  multifdctl convert saved.mig - --to sequential | zstd > saved.zst\n"
-        "  multifdctl convert saved.mig --in-place --checksums on --punch-holes");
+        "  multifdctl convert saved.mig --in-place --checksums on --punch-holes\n\n"
+        "Exit status: 0 done, 1 IN is damaged, 2 could not be read or written, is of a kind that "
+        "cannot be\nconverted, or wrong options, 130 interrupted.");
     command->callback(
         [options, &invocation] { invocation.run = [options] { return run_convert(*options); }; });
 }

@@ -133,10 +133,10 @@ void report_difference(const DiffOptions& options, const std::vector<BlockDiffer
 
 Result<Exit> diff(const DiffOptions& options) {
     const auto checksums = options.no_verify ? files::Checksums::Ignore : files::Checksums::Use;
-    MFD_TRY(const auto a,
-            SavedFile::open(options.a, {options.offset_a, files::Damaged::Refuse, checksums}));
-    MFD_TRY(const auto b,
-            SavedFile::open(options.b, {options.offset_b, files::Damaged::Refuse, checksums}));
+    MFD_TRY(const auto a, SavedFile::open(options.a, {options.offset_a, files::Damaged::Refuse,
+                                                      checksums, "--offset-a"}));
+    MFD_TRY(const auto b, SavedFile::open(options.b, {options.offset_b, files::Damaged::Refuse,
+                                                      checksums, "--offset-b"}));
     MFD_TRY(const auto blocks, compare_files(a, b));
     const bool same = std::ranges::all_of(blocks, &BlockDifference::same);
     report_difference(options, blocks, same);

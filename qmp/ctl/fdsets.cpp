@@ -4,8 +4,10 @@
 #include "qmp/ctl/reply_fields.hpp"
 #include "qmp/ctl/table.hpp"
 
+#include <cerrno>
 #include <charconv>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -43,9 +45,12 @@ Result<Exit> add_file(Client& client, const FdsetOptions& options) {
     // With the rights of whoever calls: the server needs none to the file.
     const auto& text = options.what.front();
     const auto file = open_described(text);
-    if (!file)
-        return fail("fdsets", file.error(),
-                    file.error().code == Errc::BadArgument ? Exit::Usage : Exit::Failed);
+    if (!file) {
+        const bool makeable = file.error().sys == ENOENT && !text.ends_with(":r");
+        return fail("fdsets",
+                    {file.error().code, file.error().what + (makeable ? "; +creat makes it" : "")},
+                    Exit::Usage);
+    }
     Json arguments{{"opaque", options.opaque.value_or(text)}};
     if (options.set)
         arguments["fdset-id"] = *options.set;
@@ -121,7 +126,7 @@ void add_fdsets(CLI::App& app, Invocation& invocation) {
         ->check(CLI::IsMember({"list", "add", "remove"}));
     command->add_option("WHAT", options->what, "FILE:MODE to add; SET or SET FD to remove");
     command->add_option("--set", options->set, "NUMBER: add to this set; default: a new one")
-        ->check(CLI::NonNegativeNumber);
+        ->check(CLI::Range(0, std::numeric_limits<int>::max()));
     command->add_option("--opaque", options->opaque,
                         "TEXT: what the list shows of it; default: FILE:MODE");
     command->add_flag("--json", options->json, "The server's reply");

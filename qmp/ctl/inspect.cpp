@@ -45,7 +45,9 @@ std::string stream_text(const SavedFile& saved) {
 }
 
 std::string machine_text(const DecodedStream& stream) {
-    std::string text = printable(stream.configuration.machine) + ", capabilities ";
+    std::string text =
+        printable(stream.configuration.machine) +
+        (stream.configuration.capabilities.empty() ? ", no capabilities" : ", capabilities ");
     bool first = true;
     for (const std::string& capability : stream.configuration.capabilities) {
         text += (first ? "" : ", ") + printable(capability);
@@ -108,6 +110,7 @@ std::string device_text(const DecodedStream& stream) {
 
 std::string inspection_text(const SavedFile& saved, const std::vector<BlockSurvey>& surveys) {
     const DecodedStream& stream = saved.stream();
+    const bool is_stream = stream.configuration_end.value != 0 || !stream.sections.empty();
     std::string text = printable(saved.file().path()) + "\n";
     text += labelled("file", format_bytes(saved.file().size()) + ", allocated " +
                                  format_bytes(saved.file().allocated_bytes()));
@@ -115,6 +118,8 @@ std::string inspection_text(const SavedFile& saved, const std::vector<BlockSurve
         text += labelled("libvirt", "save image of version " + std::to_string(libvirt->version) +
                                         ", format " + libvirt->format_name() +
                                         (libvirt->was_running ? ", guest was running" : ""));
+    if (saved.problem() && !is_stream)
+        return text + labelled("problem", saved.problem()->what);
     text += labelled("stream", stream_text(saved));
     if (stream.configuration_end.value != 0)
         text += labelled("machine", machine_text(stream));

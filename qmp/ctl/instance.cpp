@@ -1,5 +1,6 @@
 #include "qmp/ctl/instance.hpp"
 
+#include "qmp/ctl/command.hpp"
 #include "qmp/ctl/reply_fields.hpp"
 #include "qmp/ctl/watch_model.hpp"
 
@@ -86,7 +87,8 @@ std::vector<InstanceSocket> instances_among(const std::string& folder,
 Result<std::vector<InstanceSocket>> find_instances(const std::string& folder) {
     std::error_code failed;
     std::filesystem::directory_iterator entries(folder, failed);
-    if (failed == std::errc::no_such_file_or_directory)
+    // The service's own is made with its first socket.
+    if (failed == std::errc::no_such_file_or_directory && (folder + "/") == kServiceFolder)
         return std::vector<InstanceSocket>();
     std::vector<std::string> files;
     for (; !failed && entries != std::filesystem::directory_iterator(); entries.increment(failed))

@@ -33,7 +33,9 @@ std::string check_size(std::string& text) {
 }
 
 void add_job_options(CLI::App& command, JobOptions& options) {
-    command.add_option("FILE", options.file, "The file")->required();
+    command.add_option("FILE", options.file, "The file")
+        ->required()
+        ->check([](const std::string& name) { return name.empty() ? "an empty name" : ""; }, "");
     command.add_option("--channels", options.channels, "Number of multifd channels")
         ->check(CLI::Range(1, 255));
     auto* direct = command.add_flag("--direct-io", options.direct_io,

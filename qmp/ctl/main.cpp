@@ -27,8 +27,8 @@ Exit run(int argc, char** argv) {
         ->envname("MULTIFD_SOCKET");
     app.add_option("-g,--guest", invocation.guest,
                    "NAME: the guest of a service, in place of -s /run/multifdd/NAME.qmp");
+    app.set_version_flag("--version", "multifdctl " MFD_VERSION);
     mfd::cli::declare_print_options(app, MFD_VERSION);
-    app.require_subcommand(1);
     app.fallthrough(); // -s may stand behind the subcommand, too
     app.footer("Examples:\n"
                "  multifdctl -s /run/vm.qmp save /var/lib/vm/ram.mig --channels 4\n"
@@ -41,14 +41,20 @@ Exit run(int argc, char** argv) {
         add(app, invocation);
     try {
         app.parse(argc, argv);
+        // Here and not by require_subcommand(), which would hide what a word not known is.
+        if (app.get_subcommands().empty())
+            throw CLI::RequiredError("A command");
     } catch (const CLI::ParseError& fault) {
         if (fault.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success))
-            return static_cast<Exit>(app.exit(fault)); // --help
+            return static_cast<Exit>(app.exit(fault)); // --help, --version
         // Which subcommand it belongs to decides whose help is worth reading.
         const auto chosen = app.get_subcommands();
         const std::string name = chosen.empty() ? "" : chosen.front()->get_name();
-        say(name, std::string(fault.what()) + "; see 'multifdctl " +
-                      (name.empty() ? "" : name + " ") + "--help'");
+        const auto words = app.remaining();
+        const bool unknown = name.empty() && !words.empty() && !words.front().starts_with('-');
+        const std::string what =
+            unknown ? "there is no command " + words.front() : std::string(fault.what());
+        say(name, what + "; see 'multifdctl " + (name.empty() ? "" : name + " ") + "--help'");
         return Exit::Usage;
     }
     return invocation.run();

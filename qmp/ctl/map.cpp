@@ -77,10 +77,13 @@ Result<Exit> make_map(const MapOptions& options) {
             SavedFile::open(options.file,
                             {options.offset,
                              compares ? files::Damaged::Refuse : files::Damaged::Show, checksums}));
+    if (saved.problem() && saved.blocks().empty())
+        return with_context(options.file, *saved.problem()); // a picture of nothing
     std::optional<SavedFile> other;
     if (compares) {
-        MFD_TRY(other, SavedFile::open(options.against, {options.offset_against,
-                                                         files::Damaged::Refuse, checksums}));
+        MFD_TRY(other,
+                SavedFile::open(options.against, {options.offset_against, files::Damaged::Refuse,
+                                                  checksums, "--offset-against"}));
     }
     MapSubject subject{saved, other ? &*other : nullptr, {}, {}};
     MFD_CHECK(choose_blocks(subject, options.blocks));

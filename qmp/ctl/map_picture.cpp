@@ -101,7 +101,7 @@ Result<void> choose_blocks(MapSubject& subject, std::span<const std::string> nam
     for (const std::string& name : names) {
         const DecodedBlock* const block = subject.saved.find_block(name);
         if (block == nullptr)
-            return bad_argument("there is no block " + printable(name) + " in the file; It has " +
+            return bad_argument("there is no block " + printable(name) + " in the file; it has " +
                                 subject.saved.block_names());
         subject.blocks.push_back(block);
     }

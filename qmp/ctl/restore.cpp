@@ -32,7 +32,7 @@ public:
         if (!end || end->how != JobEnd::How::Left)
             end_job(client_, "restore", file_ ? &*file_ : nullptr, settings_);
         if (!end)
-            return fail("restore", end.error());
+            return fail("restore", with_remedy(end.error()));
         return report(*end);
     }
 

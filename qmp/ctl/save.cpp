@@ -105,7 +105,7 @@ private:
                                  : ", and " + options_.file + " is incomplete until it ends"));
             return Exit::Failed;
         }
-        say("save", error.what + unmade_text());
+        say("save", with_remedy(error).what + unmade_text());
         return Exit::Failed;
     }
 

@@ -74,6 +74,8 @@ public:
                 return quitting_ ? status_ : fail("shell", turn.error());
             }
         }
+        if (!done_ && !pending_.empty())
+            complain("the input ends inside a request: " + pending_.substr(0, pending_.find('\n')));
         return status_;
     }
 

@@ -38,7 +38,9 @@ Exit print_once(InstanceWatch& watch, const TopOptions& options) {
     }
     if (states.empty()) {
         std::cout << "no sockets in " << options.directory
-                  << "; 'systemctl start multifdd@demo' makes a guest to try\n";
+                  << (options.directory + "/" == kServiceFolder
+                          ? "; 'systemctl start multifdd@demo' makes a guest to try\n"
+                          : "\n");
         return Exit::Ok;
     }
     // As wide as it takes: this may go to a pager or another program.
@@ -78,7 +80,7 @@ Result<Exit> show_live(InstanceWatch& watch, const TopOptions& options, UserInpu
 Exit run_top(const TopOptions& options) {
     const auto sockets = find_instances(options.directory);
     if (!sockets)
-        return fail("top", sockets.error());
+        return fail("top", sockets.error(), Exit::Usage);
     auto input = UserInput::make(); // before the threads, which inherit the blocked signals
     if (!input)
         return fail("top", input.error());

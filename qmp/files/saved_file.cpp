@@ -3,6 +3,7 @@
 #include "proto/text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -15,6 +16,23 @@ constexpr std::string_view kNotMappedRam = "received capability is off";
 
 // Chosen: so many slots of no use are read along, which is less than another call costs.
 constexpr std::uint64_t kGapPages = 16;
+
+// Magic and version; multifdd writes them last into a file that was there before.
+constexpr std::size_t kStreamHead = 8;
+
+struct Packing {
+    std::string_view magic;
+    std::string_view name;
+    std::string_view unpack;
+};
+constexpr std::array<Packing, 4> kPackings = {{
+    {"\x28\xb5\x2f\xfd", "zstd", "zstd -d --sparse IN -o FILE"},
+    {"\x1f\x8b", "gzip", "gzip -dc IN > FILE"},
+    {"\xfd"
+     "7zXZ",
+     "xz", "xz -dc IN > FILE"},
+    {"BZh", "bzip2", "bzip2 -dc IN > FILE"},
+}};
 
 bool is_compressed(const StreamPlace& place) {
     return place.libvirt && !place.has_magic && place.libvirt->format != 0;
@@ -30,7 +48,7 @@ Result<SavedFile> SavedFile::open(const std::string& path, const OpenOptions& op
     if (!place)
         return with_context(path, std::move(place).error());
     saved.place_ = std::move(*place);
-    saved.decode();
+    saved.decode(options.offset_option);
     if (saved.stream_is_sound_ && options.checksums == Checksums::Use)
         saved.find_checksums();
     if (saved.problem_ && (options.damaged == Damaged::Refuse || saved.problem_->code == Errc::Io))
@@ -38,11 +56,11 @@ Result<SavedFile> SavedFile::open(const std::string& path, const OpenOptions& op
     return saved;
 }
 
-void SavedFile::decode() {
+void SavedFile::decode(std::string_view offset_option) {
     auto inspection = inspect_stream(*file_, place_.offset);
     stream_ = std::move(inspection.stream);
     if (inspection.problem)
-        problem_ = explain(*std::move(inspection.problem));
+        problem_ = explain(*std::move(inspection.problem), offset_option);
     else if (place_.libvirt && !place_.libvirt->complete)
         problem_ =
             format_error("libvirt has not marked this save image as complete", FileOffset(0));
@@ -64,17 +82,44 @@ void SavedFile::find_checksums() {
 }
 
 // What a person would do next.
-Error SavedFile::explain(Error error) const {
+Error SavedFile::explain(Error error, std::string_view offset_option) const {
     if (is_compressed(place_))
         return Error{Errc::Unsupported,
                      "a libvirt save image in the format '" + place_.libvirt->format_name() +
                          "': 'multifdctl convert' makes a mapped-ram file of it",
                      ENOTSUP};
     if (!place_.has_magic && error.code == Errc::BadFormat)
-        error.what += "; if the stream begins elsewhere, give its place with --offset";
+        return no_stream(std::move(error), offset_option);
     if (error.what.find(kNotMappedRam) != std::string::npos)
         error.what +=
             "; if it is an ordinary stream, 'multifdctl convert' makes a mapped-ram file of it";
+    return error;
+}
+
+// Where a stream should begin something else does.
+Error SavedFile::no_stream(Error error, std::string_view offset_option) const {
+    std::array<std::byte, kStreamHead + 1> head{};
+    const std::uint64_t size = file_->size();
+    const std::uint64_t at = place_.offset.value;
+    if (size == 0) {
+        error.what += "; it is empty: a save into it has just begun, or did not get far";
+        return error;
+    }
+    if (at > size || size - at < head.size() || !file_->read(place_.offset, head))
+        return error;
+    if (std::ranges::all_of(std::span(head).first(kStreamHead),
+                            [](std::byte byte) { return byte == std::byte{0}; }) &&
+        head.back() != std::byte{0})
+        return error; // which says that a save did not end
+    for (const Packing& packing : kPackings)
+        if (std::ranges::equal(std::as_bytes(std::span(packing.magic)),
+                               std::span(head).first(packing.magic.size())))
+            return Error{Errc::Unsupported,
+                         "the file is compressed with " + std::string(packing.name) +
+                             "; unpack it first, as with: " + std::string(packing.unpack),
+                         ENOTSUP};
+    error.what += "; if the stream begins elsewhere, give its place with ";
+    error.what += offset_option;
     return error;
 }
 

@@ -36,6 +36,7 @@ struct OpenOptions {
     std::optional<std::uint64_t> offset; // of the stream; found by itself if not set
     Damaged damaged = Damaged::Refuse;
     Checksums checksums = Checksums::Use; // Ignore: trailer() is nothing, whatever the file has
+    std::string_view offset_option = "--offset"; // what a person gives `offset` with
 };
 
 class SavedFile {
@@ -72,9 +73,10 @@ public:
 
 private:
     SavedFile() = default;
-    void decode();
+    void decode(std::string_view offset_option);
     void find_checksums();
-    [[nodiscard]] Error explain(Error error) const;
+    [[nodiscard]] Error explain(Error error, std::string_view offset_option) const;
+    [[nodiscard]] Error no_stream(Error error, std::string_view offset_option) const;
 
     std::unique_ptr<InputFile> file_; // stays in its place when this moves
     StreamPlace place_;

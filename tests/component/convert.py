@@ -197,18 +197,23 @@ class Convert(Conversions):
         data, _ = self.live()
         xbzrle = ordinary([(b"m0", 8)], part(struct.pack(">Q", 0x40) + str8(b"m0")))
         multifd = ordinary([(b"m0", 8)], part(struct.pack(">Q", 0x200)))
-        cases = [(b"\xfd7zXZ\0" + data, "xz -dc IN | multifdctl convert - OUT"),
+        kinds = [(b"\xfd7zXZ\0" + data, "xz -dc IN | multifdctl convert - OUT"),
                  (b"BZh9" + data, "bzip2 -dc"), (b"\x89LZO\0" + data, "lzop -dc"),
                  (libvirt_image(data, 3), "compressed with xz"),
-                 (libvirt_image(data, 0, b"LibvirtQemudPart"), "not marked"),
-                 (xbzrle, "xbzrle"), (multifd, "multifd"),
+                 (xbzrle, "xbzrle"), (multifd, "multifd")]
+        cases = [(libvirt_image(data, 0, b"LibvirtQemudPart"), "not marked"),
                  (b"\x7fELF" + data, "Not a migration stream"), (b"", "Not a migration stream"),
                  (data[:-1], "past the end"), (data[:len(data) // 2], "not a finished save")]
-        for content, text in cases:
-            with self.subTest(text):
-                self.assertIn(text, self.run_tool(self.write(content), self.target, status=FAILED))
-        self.assertIn("No such file", self.run_tool(self.path("none"), self.target, status=FAILED))
-        self.assertIn("directory", self.run_tool(self.scratch, self.target, status=FAILED))
+        for status, group in ((USAGE, kinds), (FAILED, cases)):
+            for content, text in group:
+                with self.subTest(text):
+                    self.assertIn(text, self.run_tool(self.write(content), self.target,
+                                                      status=status))
+        for source, text in ((self.path("none"), "No such file"), (self.scratch, "directory")):
+            self.assertIn(text, self.run_tool(source, self.target, status=USAGE))
+            self.run_tool(source, "--in-place", "--checksums", "on", status=USAGE)
+        self.assertIn("--input-offset", self.run_tool(self.write(b"\x7fELF" + data), "--in-place",
+                                                      "--checksums", "on", status=FAILED))
 
     def test_wrong_options_say_what_to_do(self):
         data, memory = self.live()
@@ -236,7 +241,7 @@ class Convert(Conversions):
         self.run_tool(self.source, old, "--force")
         self.assert_restores(old, memory)
         with open(old, "rb") as file:
-            self.assertIn("in a file", self.run_tool("-", self.target, status=FAILED,
+            self.assertIn("in a file", self.run_tool("-", self.target, status=USAGE,
                                                      text=file.read()))
 
     def test_an_interrupted_conversion_leaves_nothing(self):

@@ -120,7 +120,7 @@ class Numbers(MapTest):
         found = json.loads(self.map("monday.mig", "--block", "pc.rom", "--json").stdout)
         self.assertEqual([block["name"] for block in found["blocks"]], ["pc.rom"])
         said = self.map("monday.mig", "--block", "x", "--json", status=TROUBLE).stderr
-        self.assertIn("no block x in the file; It has pc.ram, pc.rom", said)
+        self.assertIn("no block x in the file; it has pc.ram, pc.rom", said)
 
 
 class Files(MapTest):

@@ -171,6 +171,8 @@ class Multifdctl(runner.TestCase):
             self.assertIn('"id": 9', done.stdout)
             self.assertIn('"status": "running"', done.stdout)
             self.run_tool(program, "shell", text="nonsense\nquery-status\n", status=FAILED)
+            self.assertIn("ends inside a request",
+                          self.run_tool(program, "shell", text='{"execute":\n', status=FAILED).stderr)
 
     def test_quit_returns_when_the_server_is_gone(self):
         with self.start() as program:
@@ -203,7 +205,8 @@ class Multifdctl(runner.TestCase):
             self.assertIn("which server? Give its socket with -s PATH", said(command))
 
     def test_wrong_options_end_with_the_usage_status(self):
-        for words in ([], ["save"], ["nonsense"], ["save", "f", "--channels", "0"],
+        for words in ([], ["save"], ["nonsense"], ["save", ""], ["save", "f", "--channels", "0"],
+                      ["-g", "nobody", "status"], ["-s", __file__, "status"],
                       ["save", "f", "--offset", "1X"], ["save", "f", "--direct-io", "--no-direct-io"],
                       ["status"]):
             with self.subTest(words=words):
@@ -211,6 +214,13 @@ class Multifdctl(runner.TestCase):
                                       check=False, env=environment())
                 self.assertEqual(done.returncode, USAGE)
                 self.assertTrue(done.stderr.startswith("multifdctl: "), done.stderr)
+                self.assertEqual(done.stderr.count("\n"), 1)
+
+    def test_a_guest_that_was_saved_is_not_saved_again_before_it_runs(self):
+        with self.start() as program:
+            self.run_tool(program, "save", self.path("first"))
+            refused = self.run_tool(program, "save", self.path("second"), status=FAILED).stderr
+            self.assertIn("'multifdctl resume'", refused)
 
 
 if __name__ == "__main__":

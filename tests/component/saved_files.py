@@ -309,6 +309,26 @@ class Damaged(FileTest):
                 with self.subTest(words=words):
                     self.run_tool(*words, status=status)
             self.run_tool("diff", path, path, status=TROUBLE)
+            self.run_tool("map", path, "-o", self.path("nothing.svg"), status=status)
+            self.assertFalse(os.path.exists(self.path("nothing.svg")))
+        packed = self.path("packed")
+        with open(packed, "wb") as file:
+            file.write(b"\x28\xb5\x2f\xfd" + bytes(1000))
+        self.assertIn("zstd -d", self.run_tool("verify", packed, status=TROUBLE).stderr)
+        self.assertIn("zstd -d", self.run_tool("inspect", packed, status=FAILED).stdout)
+
+    def test_a_place_is_asked_for_only_where_one_could_help(self):
+        other = self.saved("good", self.ram("m0", MIB))
+        unfinished = self.saved("unfinished", self.ram("m1", MIB))
+        self.poke(unfinished, 0, bytes(8))
+        said = self.run_tool("verify", unfinished, status=FAILED).stdout
+        self.assertIn("a save that did not end", said)
+        self.assertNotIn("--offset", said)
+        text = self.path("text")
+        with open(text, "wb") as file:
+            file.write(b"not a stream\n" * 1000)
+        self.assertIn("--offset-b", self.run_tool("diff", other, text, status=TROUBLE).stderr)
+        self.assertIn("--offset-a", self.run_tool("diff", text, other, status=TROUBLE).stderr)
 
 
 class Extracted(FileTest):

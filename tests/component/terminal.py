@@ -18,7 +18,7 @@ SIZES = ((80, 24), (200, 50))
 SIZE = 64 << 20
 #: A save at this rate goes on until somebody ends it or sets another rate.
 SLOW = {"max-bandwidth": 128 << 10}
-DONE, FAILED, INTERRUPTED = 0, 1, 130
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 RATE = r"[\d.]+ [KMG]?i?B/s"
 
 
@@ -311,8 +311,13 @@ class Top(TerminalTest):
         self.assertEqual(terminal.ended()[0], INTERRUPTED)
 
     def test_a_folder_without_sockets_says_what_may_be_missing(self):
-        self.folder = os.path.join(self.folder, "none")
-        self.assertIn("systemctl start multifdd@demo", self.once())
+        self.folder = self.path("none")
+        refused = subprocess.run([self.tool, "top", "--once", "--directory", self.folder],
+                                 capture_output=True, text=True, check=False)
+        self.assertEqual((refused.returncode, refused.stdout), (USAGE, ""))
+        self.assertIn("No such file", refused.stderr)
+        os.mkdir(self.folder)
+        self.assertEqual(self.once(), "no sockets in %s\n" % self.folder)
         self.assertEqual(json.loads(self.once("--json")), [])
 
 
