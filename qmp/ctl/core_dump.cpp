@@ -2,6 +2,7 @@
 
 #include "proto/text.hpp"
 #include "qmp/files/page_sinks.hpp"
+#include "qmp/files/vmcoreinfo.hpp"
 #include "qmp/units.hpp"
 
 #include <iomanip>
@@ -27,6 +28,26 @@ Result<files::GuestMapOptions> map_options(const CoreOptions& options) {
     return map;
 }
 
+// Into the core, with an eye on what the guest's kernel says of itself.
+class CoreSink final : public files::PageSink {
+public:
+    CoreSink(files::SparseFileSink into, std::string& vmcoreinfo)
+        : into_(into), vmcoreinfo_(vmcoreinfo) {}
+    Result<void> data(PageIndex first, std::span<const std::byte> pages) override {
+        for (auto rest = pages; vmcoreinfo_.empty() && !rest.empty();
+             rest = rest.subspan(kPageSize))
+            if (const auto text = files::vmcoreinfo_in(rest.first(kPageSize)))
+                vmcoreinfo_ = *text;
+        return into_.data(first, pages);
+    }
+    Result<void> zeros(PageRun run) override { return into_.zeros(run); }
+    [[nodiscard]] std::uint64_t written_bytes() const { return into_.written_bytes(); }
+
+private:
+    files::SparseFileSink into_;
+    std::string& vmcoreinfo_;
+};
+
 } // namespace
 
 Result<CoreDump> plan_core_dump(const SavedFile& saved, const std::string& block,
@@ -49,17 +70,22 @@ Result<CoreDump> plan_core_dump(const SavedFile& saved, const std::string& block
     return core;
 }
 
-Result<std::uint64_t> write_core_dump(const SavedFile& saved, const CoreDump& core,
-                                      files::OutputFile& out) {
+Result<CoreWritten> write_core_dump(const SavedFile& saved, CoreDump core, files::OutputFile& out) {
     MFD_CHECK(out.set_length(core.frame.length));
-    MFD_CHECK(files::write_stream({out.fd(), out.path()}, core.frame.head));
-    std::uint64_t written = core.frame.head.size();
+    CoreWritten written;
+    std::string vmcoreinfo;
     for (std::size_t i = 0; i < core.ranges.size(); ++i) {
         const GuestRange& range = core.ranges[i];
-        files::SparseFileSink sink(out, PageIndex(range.pages.first), core.frame.segments[i]);
+        CoreSink sink({out, PageIndex(range.pages.first), core.frame.segments[i]}, vmcoreinfo);
         MFD_CHECK(files::walk_pages(saved, saved.blocks()[range.block], range.pages, sink));
-        written += sink.written_bytes();
+        written.bytes += sink.written_bytes();
     }
+    if (!vmcoreinfo.empty()) {
+        files::add_vmcoreinfo(core.frame, vmcoreinfo);
+        written.kernel = files::kernel_release(vmcoreinfo);
+    }
+    MFD_CHECK(files::write_stream({out.fd(), out.path()}, core.frame.head));
+    written.bytes += core.frame.head.size();
     return written;
 }
 

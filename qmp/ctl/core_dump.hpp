@@ -26,9 +26,12 @@ struct CoreDump {
 // Of all blocks, or of the one that is named.
 Result<CoreDump> plan_core_dump(const files::SavedFile& saved, const std::string& block,
                                 const CoreOptions& options);
-// Bytes that were written; the rest are holes.
-Result<std::uint64_t> write_core_dump(const files::SavedFile& saved, const CoreDump& core,
-                                      files::OutputFile& out);
+struct CoreWritten {
+    std::uint64_t bytes = 0; // the rest are holes
+    std::string kernel;      // of a Linux guest, its release; it goes through printable()
+};
+Result<CoreWritten> write_core_dump(const files::SavedFile& saved, CoreDump core,
+                                    files::OutputFile& out);
 
 // The segments: block, page, address, size, offset, and whether the address is the guest's.
 qmp::Json core_json(const files::SavedFile& saved, const CoreDump& core);

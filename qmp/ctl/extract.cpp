@@ -79,15 +79,20 @@ Result<std::uint64_t> to_file(const Extraction& extraction, OutputFile& out, boo
     return written;
 }
 
-void report(const ExtractOptions& options, std::uint64_t length, std::uint64_t written,
+void report(const ExtractOptions& options, std::uint64_t length, const CoreWritten& written,
             const Json& segments) {
     if (!options.json) {
         std::cout << printable(options.out) << ": " << format_bytes(length) << ", of them "
-                  << format_bytes(written) << " data\n"
+                  << format_bytes(written.bytes) << " data\n"
                   << core_table(segments);
+        if (!written.kernel.empty())
+            std::cout << "  the guest's kernel is Linux " << printable(written.kernel) << "\n";
         return;
     }
-    Json out = {{"file", options.file}, {"out", options.out}, {"size", length}, {"data", written}};
+    Json out = {
+        {"file", options.file}, {"out", options.out}, {"size", length}, {"data", written.bytes}};
+    if (!written.kernel.empty())
+        out["kernel"] = written.kernel;
     if (!options.block.empty())
         out["block"] = options.block;
     if (options.elf)
@@ -99,7 +104,7 @@ Result<Exit> extract_core(const ExtractOptions& options, const SavedFile& saved)
     MFD_TRY(const auto core, plan_core_dump(saved, options.block, options.core));
     MFD_TRY(auto out,
             OutputFile::create(options.out, options.force ? Existing::Replace : Existing::Keep));
-    MFD_TRY(const std::uint64_t written, write_core_dump(saved, core, out));
+    MFD_TRY(const auto written, write_core_dump(saved, core, out));
     MFD_CHECK(out.complete());
     report(options, core.frame.length, written, core_json(saved, core));
     return Exit::Ok;
@@ -123,7 +128,7 @@ Result<Exit> extract(const ExtractOptions& options) {
             OutputFile::create(options.out, options.force ? Existing::Replace : Existing::Keep));
     MFD_TRY(const std::uint64_t written, to_file(extraction, out, options.hex));
     MFD_CHECK(out.complete());
-    report(options, options.hex ? written : pages.count * kPageSize, written, {});
+    report(options, options.hex ? written : pages.count * kPageSize, {written, {}}, {});
     return Exit::Ok;
 }
 
@@ -184,11 +189,15 @@ void add_extract(CLI::App& app, Invocation& invocation) {
     command->footer(
         "Addresses in an ELF core are guest-physical. On pc and q35 the guest's memory is split "
         "around\n4 GiB as there; blocks whose place the file does not tell lie from 1 TiB on, and "
-        "are listed.\nRegisters are not in it: they are shown as 0.\n\n"
+        "are listed.\nRegisters are not in it: they are shown as 0. What a Linux guest's kernel "
+        "says of "
+        "itself (vmcoreinfo)\nis, so that crash needs no more than its vmlinux with debug "
+        "symbols.\n\n"
         "Examples:\n"
         "  multifdctl extract guest.mig pc.ram -o ram.img\n"
         "  multifdctl extract guest.mig pc.ram --page 0x10 --hex\n"
         "  multifdctl extract guest.mig --elf -o guest.core && gdb -c guest.core\n"
+        "  crash vmlinux guest.core\n"
         "  multifdctl extract numa.mig --elf -o numa.core --ram n0,n1 --at d0=0x100000000\n\n"
         "Exit status: 0 done, 1 the file is damaged, 2 could not be read or written, or wrong "
         "options.");

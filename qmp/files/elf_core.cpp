@@ -41,6 +41,9 @@ Elf64_Ehdr make_header(std::size_t program_headers) {
     return header;
 }
 
+// For add_vmcoreinfo(), in front of the first segment.
+constexpr std::uint64_t kVmcoreinfoRoom = sizeof(Elf64_Nhdr) + 12 + kPageSize;
+
 constexpr std::uint64_t kNoteBytes = sizeof(Elf64_Nhdr) + 8 + sizeof(elf_prstatus);
 
 void append_note(std::vector<std::byte>& out) {
@@ -64,7 +67,7 @@ CoreFrame plan_core(std::span<const CoreSegment> segments) {
     note.p_filesz = kNoteBytes;
     note.p_align = 4;
     append(frame.head, note);
-    std::uint64_t at = note_at + kNoteBytes;
+    std::uint64_t at = note_at + kNoteBytes + (segments.empty() ? 0 : kVmcoreinfoRoom);
     for (const CoreSegment& segment : segments) {
         at = round_up(at, kSegmentAlignment);
         Elf64_Phdr load{};
@@ -83,6 +86,22 @@ CoreFrame plan_core(std::span<const CoreSegment> segments) {
     append_note(frame.head);
     frame.length = at;
     return frame;
+}
+
+void add_vmcoreinfo(CoreFrame& frame, std::string_view text) {
+    constexpr std::array<char, 12> kOwner = {'V', 'M', 'C', 'O', 'R', 'E', 'I', 'N', 'F', 'O'};
+    const std::size_t before = frame.head.size();
+    append(frame.head, Elf64_Nhdr{11, static_cast<Elf64_Word>(text.size()), 0});
+    append(frame.head, kOwner);
+    const auto bytes = std::as_bytes(std::span(text));
+    frame.head.insert(frame.head.end(), bytes.begin(), bytes.end());
+    frame.head.resize(round_up(frame.head.size(), 4));
+    // The first program header is the notes'.
+    std::byte* const place = frame.head.data() + sizeof(Elf64_Ehdr);
+    Elf64_Phdr note{};
+    std::memcpy(&note, place, sizeof(note));
+    note.p_filesz += frame.head.size() - before;
+    std::memcpy(place, &note, sizeof(note));
 }
 
 } // namespace mfd::files

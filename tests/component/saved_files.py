@@ -523,6 +523,21 @@ class Core(FileTest):
         self.assertEqual(self.words(*places),
                          [struct.unpack_from("<Q", memory, place)[0] for place in places])
 
+    def test_the_vmcoreinfo_of_a_linux_guest_becomes_a_note(self):
+        ram = self.ram("m0", 16 * MIB)
+        text = b"OSRELEASE=6.1.0-53-cloud-amd64\nPAGESIZE=4096\nSYMBOL(swapper_pg_dir)=1\n"
+        os.pwrite(ram.fd, b"OSRELEASE=no such page\n", 5 * PAGE)
+        os.pwrite(ram.fd, text, 7 * PAGE)
+        said = self.ask("extract", self.saved("linux", ram), "--elf", "-o", self.core)
+        self.assertEqual(said["kernel"], "6.1.0-53-cloud-amd64")
+        self.assert_said(said)
+        notes = subprocess.run(["readelf", "-n", self.core], capture_output=True, text=True,
+                               check=True)
+        self.assertEqual(notes.stderr, "")
+        self.assertRegex(notes.stdout, r"VMCOREINFO +0x%08x" % len(text))
+        with open(self.core, "rb") as file:
+            self.assertIn(b"VMCOREINFO\0\0" + text, file.read(8 * PAGE))
+
     def test_a_pc_is_split_around_4_gib(self):
         ram, bios = self.ram("pc.ram", 4 * GIB), self.ram("pc.bios", 128 << 10)
         rom = self.ram("pc.rom", 128 << 10)
