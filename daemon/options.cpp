@@ -40,7 +40,15 @@ get SHUTDOWN. SIGHUP reads the log level again (--env-file) and opens the log fi
 Under systemd: Type=notify gets READY, RELOADING, STOPPING, a STATUS line and, with WatchdogSec=,
 WATCHDOG; --daemonize needs NotifyAccess=all. Sockets named qmp or qmp-NAME (FileDescriptorName=)
 are served in place of --qmp, those named qmp-ro or qmp-ro-NAME for queries and events only, those
-named metrics or metrics-NAME beside --metrics.)";
+named metrics or metrics-NAME beside --metrics.
+
+Examples:
+  multifdd --name db1 --object memory-backend-memfd,id=ram0,size=4G \
+      --qmp unix:/run/db1.qmp,server=on,wait=off --daemonize
+  multifdd --object memory-backend-memfd,id=ram0,size=4G --incoming file:ram.mig \
+      --qmp unix:/run/db2.qmp,server=on,wait=off
+
+Exit status: 0 ended as asked, 1 it could not start, or was told to load a file and could not.)";
 
 Error bad(const std::string& option, const std::string& cause) {
     return {Errc::BadArgument, "-" + option + ": " + cause};

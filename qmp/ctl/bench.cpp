@@ -7,6 +7,7 @@
 #include "qmp/ctl/interrupts.hpp"
 #include "qmp/ctl/job.hpp"
 #include "qmp/ctl/progress.hpp"
+#include "qmp/files/page_sinks.hpp"
 #include "qmp/units.hpp"
 
 #include <algorithm>
@@ -18,6 +19,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <span>
 #include <sstream>
 #include <vector>
 
@@ -45,6 +47,7 @@ struct BenchOptions {
     unsigned rounds = 0; // 0: by the speed
     std::string multifdd;
     std::string svg;
+    bool force = false;
     bool json = false;
     bool quiet = false;
 };
@@ -312,18 +315,25 @@ private:
     std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
 
-Exit write_plot(const std::string& file, const BenchResult& result) {
-    std::ofstream out(file, std::ios::binary | std::ios::trunc);
-    out << bench_svg(result);
-    if (!out.flush())
-        return fail("bench", make_sys_error("write " + file, errno));
-    return Exit::Ok;
+Result<void> write_plot(files::OutputFile& out, const BenchResult& result) {
+    const std::string text = bench_svg(result);
+    MFD_CHECK(files::write_stream({out.fd(), out.path()}, std::as_bytes(std::span(text))));
+    return out.complete();
 }
 
 Exit run_bench(const BenchOptions& options) {
     auto interrupts = Interrupts::make();
     if (!interrupts.has_value())
         return fail("bench", interrupts.error());
+    // Before the work: a name that is taken is known now.
+    std::optional<files::OutputFile> plot;
+    if (!options.svg.empty()) {
+        auto made = files::OutputFile::create(options.svg,
+                                              options.force ? Existing::Replace : Existing::Keep);
+        if (!made.has_value())
+            return fail("bench", made.error(), Exit::Usage);
+        plot = *std::move(made);
+    }
     Bench bench(options, *interrupts);
     const auto result = bench.run();
     bench.clear();
@@ -339,7 +349,10 @@ Exit run_bench(const BenchOptions& options) {
         print_json(bench_json(*result));
     else
         std::cout << bench_table(*result);
-    return options.svg.empty() ? Exit::Ok : write_plot(options.svg, *result);
+    if (!plot)
+        return Exit::Ok;
+    const auto drawn = write_plot(*plot, *result);
+    return drawn.has_value() ? Exit::Ok : fail("bench", drawn.error());
 }
 
 } // namespace
@@ -365,14 +378,16 @@ void add_bench(CLI::App& app, Invocation& invocation) {
         ->add_option("--rounds", options->rounds,
                      "How often to measure; medians are shown (default 3, on slow ones 1)")
         ->check(CLI::Range(1, 99));
-    command->add_option("--svg", options->svg, "Draw a plot into this file");
+    command->add_option("--svg", options->svg, "OUT: draw a plot into this new file");
+    command->add_flag("--force", options->force, "Replace a file that is there");
     command->add_option("--multifdd", options->multifdd,
                         "The daemon to run (default: beside this program, or in PATH)");
     command->add_flag("--json", options->json, "The result as a JSON object");
     command->add_flag("-q,--quiet", options->quiet, "No progress");
     command->footer("Examples:\n"
                     "  multifdctl bench /var/lib/vm\n"
-                    "  multifdctl bench /mnt/nfs --size 4G --channels 2,4,16 --svg nfs.svg");
+                    "  multifdctl bench /mnt/nfs --size 4G --channels 2,4,16 --svg nfs.svg\n\n"
+                    "Exit status: 0 done, 1 failed, 2 wrong options, 130 interrupted.");
     command->callback(
         [options, &invocation] { invocation.run = [options] { return run_bench(*options); }; });
 }

@@ -6,6 +6,9 @@
 #include <iostream>
 #include <utility>
 
+#include <poll.h>
+#include <unistd.h>
+
 namespace mfd::ctl {
 
 void say(std::string_view command, std::string_view text) {
@@ -23,6 +26,11 @@ void say(std::string_view command, std::string_view text) {
 Exit fail(std::string_view command, const Error& error, Exit status) {
     say(command, error.what);
     return status;
+}
+
+bool reader_is_gone() {
+    pollfd out{STDOUT_FILENO, POLLOUT, 0};
+    return ::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
 }
 
 namespace {

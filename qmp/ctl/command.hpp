@@ -66,6 +66,9 @@ void say(std::string_view command, std::string_view text);
 // The same for a failure; gives `status` back, so that a caller can return it.
 Exit fail(std::string_view command, const Error& error, Exit status = Exit::Failed);
 
+// Standard output is a pipe that nobody reads any more (head has seen enough): nothing to be said.
+bool reader_is_gone();
+
 // Connects to the server of this invocation. The error's text says how to name one.
 Result<Client> connect(const Invocation& invocation);
 // The same to ask questions only: a guest's read-only socket is taken if there is one, so that

@@ -7,6 +7,7 @@
 #include "qmp/files/page_sinks.hpp"
 #include "qmp/units.hpp"
 
+#include <cerrno>
 #include <iostream>
 #include <memory>
 
@@ -121,7 +122,10 @@ Result<Exit> extract(const ExtractOptions& options) {
     MFD_TRY(const PageRun pages, parse_page_range(options.range, block->layout.pages()));
     const Extraction extraction{saved, *block, pages};
     if (options.out.empty()) {
-        MFD_CHECK(to_standard_output(extraction, options.hex));
+        auto written = to_standard_output(extraction, options.hex);
+        if (!written && written.error().sys == EPIPE)
+            return Exit::Failed; // without a word: whoever reads has seen enough
+        MFD_CHECK(written);
         return Exit::Ok;
     }
     MFD_TRY(auto out,

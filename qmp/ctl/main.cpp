@@ -63,12 +63,14 @@ Exit run(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
-    // A reader that goes away early (a pager, head) is seen as a failed write below.
+    // A reader that goes away early (a pager, head) is seen as a failed write, and a job on a
+    // server ended in order.
     static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
     try {
         const Exit status = run(argc, argv);
         if (!std::cout.flush()) {
-            say("", "cannot write to standard output");
+            if (!reader_is_gone())
+                say("", "cannot write to standard output");
             return static_cast<int>(Exit::Failed);
         }
         return static_cast<int>(status);

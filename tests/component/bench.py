@@ -59,6 +59,8 @@ class Bench(runner.TestCase):
         self.assertIn(said["advice"]["multifd-channels"], (1, 3))
         drawn = xml.etree.ElementTree.parse(plot).getroot()
         self.assertEqual(drawn.tag, SVG + "svg")
+        for words in (("--svg", plot), ("--svg", self.path("none/plot.svg"))):
+            self.run_tool(*TINY, *words, status=USAGE)
         self.assertEqual(len(drawn.findall(SVG + "circle")), 2 * len(ways))
         texts = [text.text for text in drawn.findall(SVG + "text")]
         self.assertIn("save, buffered", texts)

@@ -331,6 +331,18 @@ class Damaged(FileTest):
         self.assertIn("--offset-a", self.run_tool("diff", text, other, status=TROUBLE).stderr)
 
 
+class Piped(FileTest):
+    def test_a_reader_that_has_seen_enough_is_no_error_to_be_told(self):
+        path = self.saved("m", self.ram("m0", 16 * MIB))
+        for words in (["extract", path, "m0"], ["inspect", path, "--json"]):
+            with self.subTest(words=words):
+                with subprocess.Popen([self.tool, *words], stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE) as tool:
+                    tool.stdout.close()
+                    self.assertEqual(tool.stderr.read(), b"")
+                self.assertEqual(tool.returncode, FAILED)
+
+
 class Extracted(FileTest):
     def setUp(self):
         super().setUp()
