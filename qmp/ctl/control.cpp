@@ -3,6 +3,7 @@
 #include "qmp/ctl/reply_fields.hpp"
 
 #include <iostream>
+#include <memory>
 
 namespace mfd::ctl {
 
@@ -17,7 +18,7 @@ bool runs(const std::string& status) {
 
 // Ends when the job has ended, whichever way. A save that completes in this moment is no failure of
 // ours, but not what was asked for.
-Result<Exit> cancel(Client& client) {
+Result<Exit> cancel(Client& client, bool json) {
     MFD_TRY(auto info, client.call("query-migrate"));
     if (!runs(text_in(info, "status"))) {
         say("cancel", "nothing runs that could be cancelled");
@@ -37,7 +38,10 @@ Result<Exit> cancel(Client& client) {
     }
     const auto status = text_in(info, "status");
     if (status == "cancelled") {
-        std::cout << "cancelled\n";
+        if (json)
+            print_json({{"did", "migrate_cancel"}, {"status", status}});
+        else
+            std::cout << "cancelled\n";
         return Exit::Ok;
     }
     say("cancel", "the job ended before it could be cancelled: " + status);
@@ -60,23 +64,27 @@ Result<Exit> quit(Client& client) {
     }
 }
 
-void add_simple(CLI::App& app, Invocation& invocation, const std::string& name,
-                const std::string& description, Result<Exit> (*run)(Client&)) {
-    auto* command = app.add_subcommand(name, description);
-    command->footer("Example:\n  multifdctl -g demo " + name);
-    command->callback([name, run, &invocation] {
-        invocation.run = [name, run, &invocation] { return with_client(invocation, name, run); };
-    });
-}
-
 } // namespace
 
 void add_cancel(CLI::App& app, Invocation& invocation) {
-    add_simple(app, invocation, "cancel", "Cancel the running save, and wait until it is", cancel);
+    auto* command = app.add_subcommand("cancel", "Cancel the running save, and wait until it is");
+    const auto json = std::make_shared<bool>(false);
+    command->add_flag("--json", *json, "What was done and the job's state after it, as an object");
+    command->footer("Example:\n  multifdctl -g demo cancel");
+    command->callback([json, &invocation] {
+        invocation.run = [json, &invocation] {
+            return with_client(invocation, "cancel",
+                               [&](Client& client) { return cancel(client, *json); });
+        };
+    });
 }
 
 void add_quit(CLI::App& app, Invocation& invocation) {
-    add_simple(app, invocation, "quit", "End the server, and wait until it has", quit);
+    auto* command = app.add_subcommand("quit", "End the server, and wait until it has");
+    command->footer("Example:\n  multifdctl -g demo quit");
+    command->callback([&invocation] {
+        invocation.run = [&invocation] { return with_client(invocation, "quit", quit); };
+    });
 }
 
 } // namespace mfd::ctl

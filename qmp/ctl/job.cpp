@@ -56,6 +56,12 @@ void add_job_options(CLI::App& command, JobOptions& options) {
     command.add_flag("--by-path", options.by_path,
                      "The server opens FILE itself, instead of getting descriptors");
     command.add_flag("-q,--quiet", options.quiet, "No progress, no summary");
+    command.add_flag("--json", options.json,
+                     "The end as an object: file, direct-io, and the server's query-migrate");
+}
+
+Json job_json(const JobOptions& options, const JobEnd& end, bool direct) {
+    return {{"file", options.file}, {"direct-io", direct}, {"query-migrate", end.info}};
 }
 
 Result<bool> wants_direct_io(const JobOptions& options, const Settings& settings) {

@@ -21,6 +21,7 @@ struct JobOptions {
     bool no_multifd = false;
     bool by_path = false;
     bool quiet = false;
+    bool json = false;
     std::string offset = "0";
     std::string max_bandwidth = "0";
     std::optional<std::string> zero_page_detection;
@@ -49,6 +50,9 @@ struct JobEnd {
     bool interrupted = false;
     std::chrono::milliseconds elapsed{0};
 };
+
+// What --json prints of a job that completed.
+Json job_json(const JobOptions& options, const JobEnd& end, bool direct);
 
 // Follows the running job. An interruption cancels a save, and leaves it alone at the second; it
 // leaves a restore alone at once, since a server cannot take a restore back.

@@ -85,7 +85,9 @@ private:
         if (options_.cont)
             if (const auto running = client_.call("cont"); !running)
                 return fail("restore", running.error());
-        if (!options_.quiet)
+        if (options_.json)
+            print_json(job_json(options_, end, direct_));
+        else if (!options_.quiet)
             std::cout << restore_summary(options_.file, end.info, end.elapsed, direct_);
         return Exit::Ok;
     }
@@ -109,7 +111,9 @@ void add_restore(CLI::App& app, Invocation& invocation) {
     command->footer("The server must have been started with --incoming defer.\n\n"
                     "Examples:\n"
                     "  multifdctl -s /run/vm.qmp restore /var/lib/vm/ram.mig --channels 4\n"
-                    "  multifdctl restore ram.mig --offset 1M --cont");
+                    "  multifdctl restore ram.mig --offset 1M --cont\n\n"
+                    "Exit status: 0 restored, 1 failed, 2 wrong options or server not reached, 130 "
+                    "interrupted.");
     command->callback([options, &invocation] {
         invocation.run = [options, &invocation] {
             auto interrupts = Interrupts::make();

@@ -79,7 +79,9 @@ private:
                     return fail("save", complete.error());
             if (end.interrupted)
                 say("save", "was complete before it could be cancelled");
-            if (!options_.quiet)
+            if (options_.json)
+                print_json(job_json(options_, end, direct_));
+            else if (!options_.quiet)
                 std::cout << save_summary(options_.file, end.info, direct_);
             return Exit::Ok;
         case JobEnd::How::Failed:
@@ -138,7 +140,9 @@ void add_save(CLI::App& app, Invocation& invocation) {
     command->footer("Examples:\n"
                     "  multifdctl -s /run/vm.qmp save /var/lib/vm/ram.mig --channels 4\n"
                     "  multifdctl save ram.mig --stop --keep-running\n"
-                    "  multifdctl save ram.mig --offset 1M --no-direct-io");
+                    "  multifdctl save ram.mig --offset 1M --no-direct-io\n\n"
+                    "Exit status: 0 saved, 1 failed or cancelled by others, 2 wrong options or "
+                    "server not reached,\n130 interrupted.");
     command->callback([options, &invocation] {
         invocation.run = [options, &invocation] {
             auto interrupts = Interrupts::make();

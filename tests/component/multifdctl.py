@@ -181,6 +181,16 @@ class Multifdctl(runner.TestCase):
             done = self.run_tool(program, "status", status=USAGE)
             self.assertIn("connect to %s: " % program.socket_path, done.stderr)
 
+    def test_the_end_of_a_job_is_an_object_if_that_is_wanted(self):
+        path = self.path("object")
+        with self.start() as program:
+            said = json.loads(self.run_tool(program, "save", path, "--json").stdout)
+        self.assertEqual((said["file"], said["query-migrate"]["status"]), (path, "completed"))
+        with self.start(incoming="defer") as program:
+            said = json.loads(self.run_tool(program, "restore", path, "--no-direct-io",
+                                            "--json").stdout)
+        self.assertEqual((said["direct-io"], said["query-migrate"]["status"]), (False, "completed"))
+
     def test_cancel_without_a_job_fails(self):
         with self.start() as program:
             self.assertIn("nothing runs",

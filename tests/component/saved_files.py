@@ -222,6 +222,8 @@ class Documented(FileTest):
         said.append(self.ask("extract", whole, "m0", "-o", self.path("block")))
         said.append(self.ask("diff", sparse, whole, status=FAILED))
         said.append(self.ask("map", sparse, "--against", whole))
+        said.append(self.ask("convert", whole, self.path("converted")))
+        said.append(self.ask("convert", self.path("converted"), "--in-place", "--checksums", "on"))
         os.truncate(sparse, 2 * MIB)
         said.append(self.ask("inspect", sparse, status=FAILED))
         said.append(self.ask("verify", sparse, status=FAILED))
