@@ -4,6 +4,7 @@
 import os
 import re
 import shutil
+import stat
 import unittest
 
 from mfdtest import container, env, process, runner, service
@@ -107,6 +108,24 @@ class Service(runner.TestCase):
         refused = self.ctl(*onlooker, "qmp", "stop", user="member", check=False)
         self.assertEqual(refused.returncode, 1, refused.stdout)
         self.assertIn("demo, running", self.ctl("-g", "demo", "status", user="member").stdout)
+
+    def test_the_socket_for_metrics_is_scraped_by_members_of_the_group(self):
+        unit = "multifdd-metrics@demo.socket"
+        self.box.run("systemctl", "start", unit)
+        self.addCleanup(self.box.run, "systemctl", "stop", unit)
+        demo = self.instance("demo").start()
+        path = "/run/multifdd/demo.metrics"
+        status = os.stat(self.box.path(path))
+        group = self.box.run("getent", "group", "multifdd").stdout.split(":")[2]
+        self.assertEqual((stat.S_IMODE(status.st_mode), status.st_gid), (0o660, int(group)))
+        with self.box.connect(path) as scrape:
+            scrape.sendall(b"GET /metrics HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n\r\n")
+            with scrape.makefile("rb") as answer:
+                head, _, text = answer.read().decode().partition("\r\n\r\n")
+        self.assertIn("HTTP/1.1 200 OK", head)
+        self.assertIn("\nmultifdd_build_info{", text)
+        self.assertIn("demo, running", self.ctl("-g", "demo", "status", user="member").stdout)
+        self.assertEqual(demo.show("ActiveState"), "active")
 
     def test_the_manager_shows_a_save_and_the_journal_has_its_fields(self):
         demo = self.instance("demo").start()
