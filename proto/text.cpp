@@ -11,6 +11,25 @@ namespace {
 
 constexpr std::size_t kShownNameBytes = 64; // chosen: enough to recognise a name by
 
+bool is_ascii(char c) {
+    return static_cast<unsigned char>(c) < 0x80;
+}
+bool is_control(char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
+void append(std::string& shown, char c, bool as_hex) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    if (!as_hex) {
+        shown += c;
+        return;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    shown += "\\x";
+    shown += kDigits[byte >> 4];
+    shown += kDigits[byte & 15];
+}
+
 } // namespace
 
 std::string hex(std::uint64_t value) {
@@ -20,20 +39,23 @@ std::string hex(std::uint64_t value) {
 }
 
 std::string printable(std::string_view name) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
     std::string shown;
-    for (const char c : name.substr(0, kShownNameBytes)) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte >= 0x20 && byte < 0x7f) {
-            shown += c;
-        } else {
-            shown += "\\x";
-            shown += kDigits[byte >> 4];
-            shown += kDigits[byte & 15];
-        }
-    }
+    for (const char c : name.substr(0, kShownNameBytes))
+        append(shown, c, is_control(c) || !is_ascii(c));
     if (name.size() > kShownNameBytes)
         shown += "...";
+    return shown;
+}
+
+std::string printable_path(std::string_view path) {
+    std::string shown;
+    char before = 0;
+    for (const char c : path) {
+        // In UTF-8 a second set of control characters is \xc2\x80 to \xc2\x9f.
+        const bool second_set = before == '\xc2' && static_cast<unsigned char>(c) < 0xa0;
+        append(shown, c, is_control(c) || second_set);
+        before = c;
+    }
     return shown;
 }
 

@@ -16,6 +16,8 @@ std::string hex(std::uint64_t value);
 
 // A name out of a file, fit to be shown: control and non-ASCII bytes as \xNN, long ones cut.
 std::string printable(std::string_view name);
+// A path of this machine, whole and in UTF-8 as it is; control characters as \xNN.
+std::string printable_path(std::string_view path);
 
 // BadFormat with "what, at 0xOFFSET"; `sys` is the errno in QEMU's "load of migration failed".
 Error format_error(std::string what, FileOffset at, int sys = EINVAL);

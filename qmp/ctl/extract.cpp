@@ -83,7 +83,7 @@ Result<std::uint64_t> to_file(const Extraction& extraction, OutputFile& out, boo
 void report(const ExtractOptions& options, std::uint64_t length, const CoreWritten& written,
             const Json& segments) {
     if (!options.json) {
-        std::cout << printable(options.out) << ": " << format_bytes(length) << ", of them "
+        std::cout << printable_path(options.out) << ": " << format_bytes(length) << ", of them "
                   << format_bytes(written.bytes) << " data\n"
                   << core_table(segments);
         if (!written.kernel.empty())

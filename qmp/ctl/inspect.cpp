@@ -111,7 +111,7 @@ std::string device_text(const DecodedStream& stream) {
 std::string inspection_text(const SavedFile& saved, const std::vector<BlockSurvey>& surveys) {
     const DecodedStream& stream = saved.stream();
     const bool is_stream = stream.configuration_end.value != 0 || !stream.sections.empty();
-    std::string text = printable(saved.file().path()) + "\n";
+    std::string text = printable_path(saved.file().path()) + "\n";
     text += labelled("file", format_bytes(saved.file().size()) + ", allocated " +
                                  format_bytes(saved.file().allocated_bytes()));
     if (const auto& libvirt = saved.place().libvirt)

@@ -96,7 +96,8 @@ Result<Exit> make_map(const MapOptions& options) {
         MFD_CHECK(map_into_file(subject, options.out, options.size,
                                 options.force ? Existing::Replace : Existing::Keep));
         if (!options.json)
-            std::cout << printable(options.out) << ": " << map_totals_text(subject.facts) << "\n";
+            std::cout << printable_path(options.out) << ": " << map_totals_text(subject.facts)
+                      << "\n";
     }
     if (options.tui) {
         MFD_TRY(const auto text, map_for_terminal(subject, terminal_size(), terminal_paint()));

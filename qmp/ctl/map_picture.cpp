@@ -23,8 +23,9 @@ Result<PictureFormat> format_of(std::string_view path) {
         return PictureFormat::Png;
     if (path.ends_with(".html"))
         return PictureFormat::Html;
-    return bad_argument(printable(path) + ": what shall it be? Let the name end with .svg, .png "
-                                          "or .html");
+    return bad_argument(printable_path(path) +
+                        ": what shall it be? Let the name end with .svg, .png "
+                        "or .html");
 }
 
 std::vector<map::BlockSize> sizes_of(const MapSubject& subject) {

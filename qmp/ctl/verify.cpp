@@ -80,7 +80,7 @@ Exit run_verify(const VerifyArguments& arguments) {
     if (arguments.json)
         print_json(verification_json(arguments.file, *found));
     else
-        std::cout << printable(arguments.file) << ": " << verdict_text(*found) << "\n"
+        std::cout << printable_path(arguments.file) << ": " << verdict_text(*found) << "\n"
                   << notes_text(*found);
     return found->verdict == Verdict::Damaged ? Exit::Failed : Exit::Ok;
 }
