@@ -88,13 +88,13 @@ Result<Client> connect(const Invocation& invocation) {
 }
 
 Result<Client> connect_to_look(const Invocation& invocation) {
-    MFD_TRY(const auto path, socket_of(invocation));
+    MFD_CHECK(socket_of(invocation));
     if (!invocation.guest.empty()) {
         const auto onlookers = std::string(kServiceFolder) + invocation.guest + "-ro.qmp";
         if (auto client = Client::connect(onlookers); client)
             return client;
     }
-    auto client = Client::connect(path);
+    auto client = connect(invocation);
     if (!client && client.error().sys == ETIMEDOUT)
         return Error{client.error().code,
                      client.error().what + "; a socket for onlookers helps: --qmp "
