@@ -204,7 +204,7 @@ class Multifdctl(runner.TestCase):
             return done.stderr
         # None of this name runs.
         guest = "mfd-test-%d" % os.getpid()
-        text = "connect to /run/multifdd/%s.qmp: no such socket" % guest
+        text = "no guest %s has a socket here: 'multifdctl top' lists those there are" % guest
         for command in ("status", "watch"):
             self.assertIn(text, said("-g", guest, command))
             # The one that is typed counts.

@@ -71,8 +71,8 @@ TEST_CASE("vmcoreinfo is told from other pages that begin alike", "[elf_core]") 
                              "SYMBOL(swapper_pg_dir)=ffffffff82a10000\nKERNELOFFSET=0\n";
     const auto found = [](std::string text) {
         text.resize(mfd::kPageSize);
-        const auto found = mfd::files::vmcoreinfo_in(std::as_bytes(std::span(text)));
-        return found ? std::string(*found) : std::string();
+        const auto info = mfd::files::vmcoreinfo_in(std::as_bytes(std::span(text)));
+        return info ? std::string(*info) : std::string();
     };
     CHECK(found(good) == good);
     CHECK(mfd::files::kernel_release(good) == "6.1.0-53-cloud-amd64");
