@@ -7,13 +7,13 @@
 #include "qmp/ctl/interrupts.hpp"
 #include "qmp/ctl/job.hpp"
 #include "qmp/ctl/progress.hpp"
+#include "qmp/ctl/terminal.hpp"
 #include "qmp/files/page_sinks.hpp"
 #include "qmp/units.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -110,8 +110,7 @@ Result<std::string> find_multifdd(const std::string& given) {
     const fs::path self = fs::read_symlink("/proc/self/exe", none);
     if (const auto beside = (self.parent_path() / "multifdd").string(); !none && runs(beside))
         return beside;
-    const char* const path = std::getenv("PATH"); // NOLINT(concurrency-mt-unsafe): one thread
-    std::istringstream folders(path == nullptr ? "" : path);
+    std::istringstream folders(environment("PATH"));
     for (std::string folder; std::getline(folders, folder, ':');)
         if (const auto there = folder + "/multifdd"; runs(there))
             return there;

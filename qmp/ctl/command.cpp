@@ -1,8 +1,9 @@
 #include "qmp/ctl/command.hpp"
 
+#include "qmp/ctl/terminal.hpp"
+
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <iostream>
 #include <utility>
 
@@ -46,8 +47,7 @@ Result<std::string> socket_of(const Invocation& invocation) {
             0};
     }
     // One that only the environment names gives way.
-    const char* const inherited = std::getenv("MULTIFD_SOCKET"); // NOLINT(concurrency-mt-unsafe)
-    if (!invocation.socket.empty() && (inherited == nullptr || invocation.socket != inherited))
+    if (!invocation.socket.empty() && invocation.socket != environment("MULTIFD_SOCKET"))
         return Error{Errc::BadArgument, "-s and -g name two servers; leave out one of them", 0};
     if (invocation.guest.find('/') != std::string::npos)
         return Error{Errc::BadArgument,

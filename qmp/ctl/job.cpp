@@ -32,6 +32,17 @@ std::string check_size(std::string& text) {
     return size ? std::string() : size.error().what;
 }
 
+Exit run_job(const Invocation& invocation, const char* command,
+             const std::function<Exit(Client, Interrupts)>& run) {
+    auto interrupts = Interrupts::make();
+    if (!interrupts)
+        return fail(command, interrupts.error());
+    auto client = connect(invocation);
+    if (!client)
+        return fail(command, client.error(), Exit::Usage);
+    return run(std::move(*client), std::move(*interrupts));
+}
+
 void add_job_options(CLI::App& command, JobOptions& options) {
     command.add_option("FILE", options.file, "The file")
         ->required()

@@ -8,6 +8,7 @@
 #include "qmp/ctl/settings.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -27,6 +28,9 @@ struct JobOptions {
     std::optional<std::string> zero_page_detection;
 };
 
+// Catches interruptions, connects and runs; what keeps it from doing so is said.
+Exit run_job(const Invocation& invocation, const char* command,
+             const std::function<Exit(Client, Interrupts)>& run);
 // The options that `save` and `restore` share.
 void add_job_options(CLI::App& command, JobOptions& options);
 // A check for options that take a size.

@@ -3,7 +3,7 @@
 #include "qmp/ctl/file_command.hpp"
 #include "qmp/ctl/map_json.hpp"
 #include "qmp/ctl/map_picture.hpp"
-#include "qmp/ctl/progress.hpp"
+#include "qmp/ctl/terminal.hpp"
 #include "qmp/units.hpp"
 
 #include <clocale>
@@ -13,7 +13,6 @@
 #include <string_view>
 
 #include <langinfo.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace mfd::ctl {
@@ -37,27 +36,16 @@ struct MapOptions {
     bool no_verify = false;
 };
 
-// getenv is safe here: the tool is one thread and changes no variable.
-const char* variable(const char* name) {
-    const char* const value = std::getenv(name); // NOLINT(concurrency-mt-unsafe)
-    return value == nullptr ? "" : value;
-}
-
 // The terminal's, of another output that of COLUMNS and LINES, or 80 by 24.
-map::TerminalSize terminal_size() {
-    winsize window{};
-    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col != 0 &&
-        window.ws_row != 0)
-        return {window.ws_col, window.ws_row};
-    constexpr std::uint32_t kMost = 10'000;
-    map::TerminalSize size;
-    const auto columns = static_cast<std::uint32_t>(std::strtoul(variable("COLUMNS"), nullptr, 10));
-    const auto lines = static_cast<std::uint32_t>(std::strtoul(variable("LINES"), nullptr, 10));
-    if (columns != 0 && columns <= kMost)
-        size.columns = columns;
-    if (lines != 0 && lines <= kMost)
-        size.lines = lines;
-    return size;
+map::TerminalSize picture_size() {
+    if (const auto size = terminal_size(FdRef(STDOUT_FILENO)))
+        return {size->columns, size->lines};
+    const auto number = [](const char* name, std::uint32_t otherwise) {
+        constexpr unsigned long kMost = 10'000;
+        const auto value = std::strtoul(environment(name).c_str(), nullptr, 10);
+        return value != 0 && value <= kMost ? static_cast<std::uint32_t>(value) : otherwise;
+    };
+    return {number("COLUMNS", 80), number("LINES", 24)};
 }
 
 map::Paint terminal_paint() {
@@ -100,7 +88,7 @@ Result<Exit> make_map(const MapOptions& options) {
                       << "\n";
     }
     if (options.tui) {
-        MFD_TRY(const auto text, map_for_terminal(subject, terminal_size(), terminal_paint()));
+        MFD_TRY(const auto text, map_for_terminal(subject, picture_size(), terminal_paint()));
         std::cout << text;
     }
     if (options.json) {

@@ -1,15 +1,14 @@
 #include "qmp/ctl/progress.hpp"
 
 #include "qmp/ctl/reply_fields.hpp"
+#include "qmp/ctl/terminal.hpp"
 #include "qmp/units.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <utility>
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace mfd::ctl {
@@ -40,18 +39,6 @@ std::string bar(double fraction, std::size_t width, Colour colour) {
     if (colour == Colour::Yes)
         return "[\x1b[32m" + done + "\x1b[0m" + rest + "]";
     return "[" + done + rest + "]";
-}
-
-std::size_t terminal_columns(int fd) {
-    winsize size{};
-    if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
-        return 80;
-    return size.ws_col;
-}
-
-// getenv is safe here: the tool is one thread and changes no variable.
-const char* variable(const char* name) {
-    return std::getenv(name); // NOLINT(concurrency-mt-unsafe)
 }
 
 } // namespace
@@ -140,16 +127,6 @@ bool LinePacer::due(const ProgressSample& sample) {
     return true;
 }
 
-bool colours_wanted() {
-    const char* no_colour = variable("NO_COLOR"); // set and not empty means no colour
-    return no_colour == nullptr || *no_colour == '\0';
-}
-
-bool terminal_redraws() {
-    const char* term = variable("TERM");
-    return term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
-}
-
 ProgressMode pick_progress_mode(FdRef output) {
     return ::isatty(output.get()) == 1 && terminal_redraws() ? ProgressMode::Bar
                                                              : ProgressMode::Lines;
@@ -162,9 +139,9 @@ ProgressDisplay::ProgressDisplay(std::string action, ProgressMode mode)
 void ProgressDisplay::show(ProgressSample sample) {
     sample.bytes_per_second = meter_.update(sample);
     if (mode_ == ProgressMode::Bar) {
+        const auto size = terminal_size(FdRef(STDERR_FILENO)).value_or(TerminalSize{});
         const std::string line =
-            "\r\x1b[K" +
-            progress_bar(action_, sample, terminal_columns(STDERR_FILENO) - 1, colour_);
+            "\r\x1b[K" + progress_bar(action_, sample, size.columns - 1, colour_);
         static_cast<void>(std::fputs(line.c_str(), stderr));
         static_cast<void>(std::fflush(stderr));
         drawn_ = true;

@@ -64,10 +64,6 @@ private:
     std::chrono::milliseconds last_{0};
 };
 
-// Whether the terminal, or NO_COLOR (https://no-color.org), allows colours and drawing in place.
-bool colours_wanted();
-bool terminal_redraws();
-
 enum class ProgressMode : std::uint8_t { Off, Lines, Bar };
 // Bar on a terminal that can redraw a line, plain lines elsewhere.
 ProgressMode pick_progress_mode(FdRef output);

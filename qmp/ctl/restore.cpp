@@ -116,13 +116,9 @@ void add_restore(CLI::App& app, Invocation& invocation) {
                     "interrupted.");
     command->callback([options, &invocation] {
         invocation.run = [options, &invocation] {
-            auto interrupts = Interrupts::make();
-            if (!interrupts)
-                return fail("restore", interrupts.error());
-            auto client = connect(invocation);
-            if (!client)
-                return fail("restore", client.error(), Exit::Usage);
-            return Restore(*options, std::move(*client), std::move(*interrupts)).run();
+            return run_job(invocation, "restore", [&](Client client, Interrupts interrupts) {
+                return Restore(*options, std::move(client), std::move(interrupts)).run();
+            });
         };
     });
 }

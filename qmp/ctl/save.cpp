@@ -145,13 +145,9 @@ void add_save(CLI::App& app, Invocation& invocation) {
                     "server not reached,\n130 interrupted.");
     command->callback([options, &invocation] {
         invocation.run = [options, &invocation] {
-            auto interrupts = Interrupts::make();
-            if (!interrupts)
-                return fail("save", interrupts.error());
-            auto client = connect(invocation);
-            if (!client)
-                return fail("save", client.error(), Exit::Usage);
-            return Save(*options, std::move(*client), std::move(*interrupts)).run();
+            return run_job(invocation, "save", [&](Client client, Interrupts interrupts) {
+                return Save(*options, std::move(client), std::move(interrupts)).run();
+            });
         };
     });
 }

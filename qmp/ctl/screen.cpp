@@ -1,13 +1,12 @@
 #include "qmp/ctl/screen.hpp"
 
-#include "qmp/ctl/progress.hpp"
+#include "qmp/ctl/terminal.hpp"
 
 #include <clocale>
 #include <cstdio>
 #include <string_view>
 
 #include <langinfo.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define NCURSES_NOMACROS // NOLINT(readability-identifier-naming): the name is ncurses'
@@ -101,9 +100,8 @@ void Screen::draw(const std::vector<ScreenLine>& lines) {
 }
 
 void Screen::follow_size() {
-    winsize size{};
-    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0)
-        ::resizeterm(size.ws_row, size.ws_col);
+    if (const auto size = terminal_size(FdRef(STDOUT_FILENO)))
+        ::resizeterm(static_cast<int>(size->lines), static_cast<int>(size->columns));
     surface_.rows = static_cast<std::size_t>(::getmaxy(stdscr));
     surface_.columns = static_cast<std::size_t>(::getmaxx(stdscr));
     ::clearok(stdscr, true); // what the terminal made of the old picture is unknown

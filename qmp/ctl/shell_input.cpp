@@ -1,5 +1,7 @@
 #include "qmp/ctl/shell_input.hpp"
 
+#include "qmp/ctl/terminal.hpp"
+
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -23,12 +25,6 @@ namespace {
 
 constexpr int kHistoryLines = 1000;
 constexpr const char* kPrompt = "qmp> ";
-
-// One thread, and no variable is changed.
-std::string environment(const char* name) {
-    const char* value = std::getenv(name); // NOLINT(concurrency-mt-unsafe)
-    return value != nullptr ? value : "";
-}
 
 // The XDG base directory specification's place for history. Empty if there is no home.
 std::filesystem::path history_file() {
