@@ -11,10 +11,10 @@ namespace mfd::files {
 Result<OutputFile> OutputFile::create(const std::string& path, Existing existing) {
     struct stat there {};
     const bool taken = ::lstat(path.c_str(), &there) == 0;
+    if (taken && !S_ISREG(there.st_mode))
+        return bad_argument(path + " is there already, and as no regular file it is not replaced");
     if (taken && existing == Existing::Keep)
         return bad_argument(path + " is there already; --force replaces it");
-    if (taken && !S_ISREG(there.st_mode))
-        return bad_argument(path + " is no regular file, so it is not replaced");
     if (taken) {
         MFD_TRY(auto hidden, UnnamedFile::create_hidden(path, existing));
         return OutputFile(path, std::move(hidden));

@@ -124,10 +124,12 @@ class Jobs(RefusedTest):
                                        status=USAGE))
 
     def test_a_folder_of_sockets_that_cannot_be_read_is_said(self):
-        for refused, text in ((Refused("getdents64", errno.EIO), "list %s: Input/output error"),
-                              (Refused("epoll_create1", errno.EMFILE), "wait for input"),
-                              (Refused("eventfd2", errno.EMFILE), "eventfd")):
-            said = self.refusal(refused, "top", "--directory", self.scratch, "--once")
+        for refused, text, status in (
+                (Refused("getdents64", errno.EIO), "list %s: Input/output error", USAGE),
+                (Refused("epoll_create1", errno.EMFILE), "wait for input", FAILED),
+                (Refused("eventfd2", errno.EMFILE), "eventfd", FAILED)):
+            said = self.refusal(refused, "top", "--directory", self.scratch, "--once",
+                                status=status)
             self.assertIn(text % self.scratch if "%" in text else text, said)
 
 
@@ -222,7 +224,7 @@ class Files(RefusedTest):
             with self.subTest(refused=refused.call, words=words):
                 copy = self.path("copy")
                 shutil.copyfile(source, copy)
-                said = self.refusal(refused, "convert", copy, "--in-place", *words)
+                said = self.refusal(refused, "convert", copy, "--in-place", *words, status=USAGE)
                 self.assertIn(text % copy if "%" in text else text, said)
                 # What was to be removed may be gone half; this finishes it.
                 self.run_tool([], "convert", copy, "--in-place", "--checksums", "off")
@@ -267,9 +269,14 @@ class Bench(RefusedTest):
                                                status=FAILED))
 
     def test_a_plot_that_cannot_be_written_is_a_failure(self):
-        self.assertIn("write /dev/full: No space left on device",
-                      self.bench([], "--size", "1M", "--rounds", "1", "--svg", "/dev/full",
+        plot = self.path("plot.svg")
+        # Of the plot alone: sockets and counters are written in smaller pieces.
+        full = Refused("write", errno.ENOSPC, at_least={0: 3, 2: 1000})
+        self.assertIn("write %s: No space left on device" % plot,
+                      self.bench([full], "--size", "1M", "--rounds", "1", "--svg", plot,
                                  status=FAILED))
+        self.assertFalse(os.path.exists(plot))
+        self.assertIn("no regular file", self.bench([], "--svg", "/dev/full", status=USAGE))
 
 
 if __name__ == "__main__":
