@@ -5,6 +5,7 @@
 #include "proto/decode.hpp"
 #include "proto/trailer.hpp"
 #include "tests/support/byte_sources.hpp"
+#include "tests/support/sanitizers.hpp"
 #include "tests/support/still_host.hpp"
 
 #include "guest_support.hpp"
@@ -29,16 +30,7 @@ namespace {
 
 // Each flip is a restore with two workers: with the thread sanitizer ten thousand take longer than
 // a test may on a busy machine, and what it looks for is in a thousand just as well.
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define MFD_FEW_FLIPS
-#endif
-#endif
-#if defined(MFD_FEW_FLIPS) || defined(__SANITIZE_THREAD__)
-constexpr int kFlips = 1000;
-#else
-constexpr int kFlips = 10000;
-#endif
+constexpr int kFlips = MFD_TSAN ? 1000 : 10000;
 
 struct Guest {
     std::vector<std::unique_ptr<mfd::MemoryBackend>> owned;

@@ -1,16 +1,15 @@
 #include "counted_allocation.hpp"
 
+#include "tests/support/sanitizers.hpp"
+
 #include <atomic>
 #include <cstdlib>
 #include <new>
 
 #include <malloc.h>
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define MFD_COUNT_BY_HOOKS
+#if MFD_TSAN
 #include <sanitizer/allocator_interface.h>
-#endif
 #endif
 
 namespace {
@@ -28,7 +27,7 @@ void note_new(std::size_t bytes) {
 
 } // namespace
 
-#ifdef MFD_COUNT_BY_HOOKS
+#if MFD_TSAN
 
 // ThreadSanitizer's runtime has operators new and delete of its own, and hooks for who counts.
 namespace {
