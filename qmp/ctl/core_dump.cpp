@@ -7,6 +7,7 @@
 
 #include <iomanip>
 #include <sstream>
+#include <utility>
 
 namespace mfd::ctl {
 
@@ -32,7 +33,7 @@ Result<files::GuestMapOptions> map_options(const CoreOptions& options) {
 class CoreSink final : public files::PageSink {
 public:
     CoreSink(files::SparseFileSink into, std::string& vmcoreinfo)
-        : into_(into), vmcoreinfo_(vmcoreinfo) {}
+        : into_(std::move(into)), vmcoreinfo_(vmcoreinfo) {}
     Result<void> data(PageIndex first, std::span<const std::byte> pages) override {
         for (auto rest = pages; vmcoreinfo_.empty() && !rest.empty();
              rest = rest.subspan(kPageSize))
