@@ -129,6 +129,11 @@ class Service(runner.TestCase):
 
     def test_the_manager_shows_a_save_and_the_journal_has_its_fields(self):
         demo = self.instance("demo").start()
+        # It writes 8 MiB a second: a guest that has just started is saved before anybody looks.
+        memory = demo.memory(256 * MIB)
+        wait_until(lambda: os.fstat(memory.fd).st_blocks * 512 >= 16 * MIB,
+                   "there is memory to save for seconds")
+        memory.close()
         qmp = self.connect(demo)
         Settings(2).apply(qmp)
         qmp.call("migrate-set-parameters", {"max-bandwidth": 4 * MIB})

@@ -194,9 +194,10 @@ class Container:
             return socket.socket(fileno=fd)
 
     def argv(self, command, user=None):
-        enter = ["nsenter", "--target", str(self.leader), "--mount", "--uts", "--ipc", "--pid",
-                 "--net", "--cgroup", "--", "env", "-i", "PATH=" + _PATH, "LC_ALL=C.UTF-8",
-                 "DEBIAN_FRONTEND=noninteractive"]
+        # Root and folder by name: where the tests run in a chroot, that of its mounts is another.
+        enter = ["nsenter", "--target", str(self.leader), "--mount", "--root", "--wd", "--uts",
+                 "--ipc", "--pid", "--net", "--cgroup", "--", "env", "-i", "PATH=" + _PATH,
+                 "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"]
         if user:
             enter += ["setpriv", "--reuid", user, "--regid", user, "--init-groups"]
         return enter + list(command)
