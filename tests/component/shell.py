@@ -292,9 +292,11 @@ class InATerminal(ShellTest):
         terminal.press("Enter")
         self.entered(terminal, "add-fd fdset-id=4", r'\{.*"fdset-id": 4.*\}')
         self.entered(terminal, "add-fd fdset-id=4", "error: No file descriptor supplied .*")
-        terminal.press("-l", ".fd /dev/null:rw")
+        self.typed(terminal, ".fd /dev/null:rw")
         terminal.press("Enter")
-        terminal.press("C-c") # drops the descriptor too
+        # The terminal forgets with ^C what nobody has read yet.
+        self.shows_line(terminal, PROMPT)
+        terminal.press("C-c")  # drops the descriptor too
         terminal.shows(lambda lines: any("^C" in line for line in lines), "^C")
         self.entered(terminal, "add-fd fdset-id=4", "error: No file descriptor supplied .*")
         self.leave(terminal, FAILED)
