@@ -1,9 +1,9 @@
 #include "qmp/convert/input.hpp"
 
 #include "proto/span_source.hpp"
+#include "qmp/files/packing.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <string_view>
 
@@ -14,38 +14,24 @@ namespace mfd::convert {
 
 namespace {
 
-using namespace std::literals;
-
 constexpr std::size_t kMaxLayers = 4; // a compressed libvirt image of a compressed stream has three
-
-struct Packing {
-    std::string_view name;
-    std::string_view magic;
-    std::string_view unpacked_by; // a program, where it is not done here
-};
-constexpr std::array<Packing, 5> kPackings{{
-    {"gzip", "\x1f\x8b"sv, ""},
-    {"zstd", "\x28\xb5\x2f\xfd"sv, ""},
-    {"bzip2", "BZh"sv, "bzip2"},
-    {"xz",
-     "\xfd"
-     "7zXZ\0"sv,
-     "xz"},
-    {"lzop", "\x89LZO\0"sv, "lzop"},
-}};
 
 bool starts_with(std::span<const std::byte> bytes, std::string_view magic) {
     const auto wanted = std::as_bytes(std::span(magic));
     return bytes.size() >= wanted.size() && std::equal(wanted.begin(), wanted.end(), bytes.begin());
 }
 
-Error not_unpacked(const Packing& packing, bool behind_libvirt) {
+bool is_unpacked_here(const files::Packing& packing) {
+    return packing.name == "gzip" || packing.name == "zstd";
+}
+
+Error not_unpacked(const files::Packing& packing, bool behind_libvirt) {
     std::string text = "the stream is compressed with " + std::string(packing.name) +
                        ", which is not unpacked here; ";
     // Behind the header the stream begins at any byte, so no pipe can be proposed.
     text += behind_libvirt ? "set save_image_format = \"raw\" (or zstd) in libvirt's qemu.conf and "
                              "save again"
-                           : "do it on the way: " + std::string(packing.unpacked_by) +
+                           : "do it on the way: " + std::string(packing.name) +
                                  " -dc IN | multifdctl convert - OUT";
     return {Errc::Unsupported, text, ENOTSUP};
 }
@@ -104,19 +90,17 @@ Result<void> Input::unwrap() {
 
 // One layer further towards the stream; false if none is known.
 Result<bool> Input::unwrap_once(std::span<const std::byte> seen) {
-    for (const Packing& packing : kPackings) {
-        if (!starts_with(seen, packing.magic))
-            continue;
-        if (!packing.unpacked_by.empty())
-            return not_unpacked(packing, libvirt_.has_value());
+    if (const files::Packing* const packing = files::packing_of(seen)) {
+        if (!is_unpacked_here(*packing))
+            return not_unpacked(*packing, libvirt_.has_value());
         std::unique_ptr<Feed> feed;
-        if (packing.name == "zstd") {
+        if (packing->name == "zstd") {
             MFD_TRY(feed, make_zstd_feed(stream()));
         } else {
             feed = make_gzip_feed(stream());
         }
         layers_.push_back(std::make_unique<BufferedStream>(std::move(feed)));
-        packing_ = packing.name;
+        packing_ = packing->name;
         return true;
     }
     if (libvirt_ || !starts_with(seen, "LibvirtQemud"))
@@ -135,8 +119,8 @@ Result<void> Input::enter_libvirt_image(std::span<const std::byte> seen) {
                      "libvirt has not marked this save image as complete: its save did not get to "
                      "its end, so there is no guest to convert",
                      EINVAL};
-    for (const Packing& packing : kPackings)
-        if (packing.name == place.libvirt->format_name() && !packing.unpacked_by.empty())
+    for (const files::Packing& packing : files::packings())
+        if (packing.name == place.libvirt->format_name() && !is_unpacked_here(packing))
             return not_unpacked(packing, true);
     const auto header = seen.first(static_cast<std::size_t>(place.offset.value));
     header_bytes_.assign(header.begin(), header.end());

@@ -53,9 +53,8 @@ private:
 
 Result<CoreDump> plan_core_dump(const SavedFile& saved, const std::string& block,
                                 const CoreOptions& options) {
-    if (!block.empty() && saved.find_block(block) == nullptr)
-        return bad_argument("there is no block " + printable(block) + " in the file; it has " +
-                            saved.block_names());
+    if (!block.empty())
+        MFD_CHECK(saved.require_block(block));
     MFD_TRY(const auto map, map_options(options));
     MFD_TRY(const auto ranges,
             files::guest_map(saved.stream().configuration.machine, saved.blocks(), map));

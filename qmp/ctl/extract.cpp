@@ -41,12 +41,9 @@ struct Extraction {
 };
 
 Result<const DecodedBlock*> wanted_block(const SavedFile& saved, const std::string& name) {
-    if (const DecodedBlock* const block = saved.find_block(name))
-        return block;
-    return bad_argument((name.empty()
-                             ? "which block? The file has "
-                             : "there is no block " + printable(name) + " in the file; it has ") +
-                        saved.block_names());
+    if (name.empty())
+        return bad_argument("which block? The file has " + saved.block_names());
+    return saved.require_block(name);
 }
 
 Result<void> to_standard_output(const Extraction& extraction, bool hex) {

@@ -100,10 +100,7 @@ Result<std::string> picture_bytes(MapSubject& subject, PictureFormat format, std
 
 Result<void> choose_blocks(MapSubject& subject, std::span<const std::string> names) {
     for (const std::string& name : names) {
-        const DecodedBlock* const block = subject.saved.find_block(name);
-        if (block == nullptr)
-            return bad_argument("there is no block " + printable(name) + " in the file; it has " +
-                                subject.saved.block_names());
+        MFD_TRY(const DecodedBlock* const block, subject.saved.require_block(name));
         subject.blocks.push_back(block);
     }
     if (names.empty())

@@ -41,8 +41,10 @@ Elf64_Ehdr make_header(std::size_t program_headers) {
     return header;
 }
 
+constexpr std::array<char, 12> kVmcoreinfoOwner = {'V', 'M', 'C', 'O', 'R',
+                                                   'E', 'I', 'N', 'F', 'O'};
 // For add_vmcoreinfo(), in front of the first segment.
-constexpr std::uint64_t kVmcoreinfoRoom = sizeof(Elf64_Nhdr) + 12 + kPageSize;
+constexpr std::uint64_t kVmcoreinfoRoom = sizeof(Elf64_Nhdr) + kVmcoreinfoOwner.size() + kPageSize;
 
 constexpr std::uint64_t kNoteBytes = sizeof(Elf64_Nhdr) + 8 + sizeof(elf_prstatus);
 
@@ -89,10 +91,9 @@ CoreFrame plan_core(std::span<const CoreSegment> segments) {
 }
 
 void add_vmcoreinfo(CoreFrame& frame, std::string_view text) {
-    constexpr std::array<char, 12> kOwner = {'V', 'M', 'C', 'O', 'R', 'E', 'I', 'N', 'F', 'O'};
     const std::size_t before = frame.head.size();
     append(frame.head, Elf64_Nhdr{11, static_cast<Elf64_Word>(text.size()), 0});
-    append(frame.head, kOwner);
+    append(frame.head, kVmcoreinfoOwner);
     const auto bytes = std::as_bytes(std::span(text));
     frame.head.insert(frame.head.end(), bytes.begin(), bytes.end());
     frame.head.resize(round_up(frame.head.size(), 4));

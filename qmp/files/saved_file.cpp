@@ -1,6 +1,7 @@
 #include "qmp/files/saved_file.hpp"
 
 #include "proto/text.hpp"
+#include "qmp/files/packing.hpp"
 
 #include <algorithm>
 #include <array>
@@ -19,20 +20,6 @@ constexpr std::uint64_t kGapPages = 16;
 
 // Magic and version; multifdd writes them last into a file that was there before.
 constexpr std::size_t kStreamHead = 8;
-
-struct Packing {
-    std::string_view magic;
-    std::string_view name;
-    std::string_view unpack;
-};
-constexpr std::array<Packing, 4> kPackings = {{
-    {"\x28\xb5\x2f\xfd", "zstd", "zstd -d --sparse IN -o FILE"},
-    {"\x1f\x8b", "gzip", "gzip -dc IN > FILE"},
-    {"\xfd"
-     "7zXZ",
-     "xz", "xz -dc IN > FILE"},
-    {"BZh", "bzip2", "bzip2 -dc IN > FILE"},
-}};
 
 bool is_compressed(const StreamPlace& place) {
     return place.libvirt && !place.has_magic && place.libvirt->format != 0;
@@ -111,13 +98,13 @@ Error SavedFile::no_stream(Error error, std::string_view offset_option) const {
                             [](std::byte byte) { return byte == std::byte{0}; }) &&
         head.back() != std::byte{0})
         return error; // which says that a save did not end
-    for (const Packing& packing : kPackings)
-        if (std::ranges::equal(std::as_bytes(std::span(packing.magic)),
-                               std::span(head).first(packing.magic.size())))
-            return Error{Errc::Unsupported,
-                         "the file is compressed with " + std::string(packing.name) +
-                             "; unpack it first, as with: " + std::string(packing.unpack),
-                         ENOTSUP};
+    if (const Packing* const packing = packing_of(head)) {
+        const std::string name(packing->name);
+        return Error{Errc::Unsupported,
+                     "the file is compressed with " + name + "; unpack it first, as with: " + name +
+                         (name == "zstd" ? " -d --sparse IN -o FILE" : " -dc IN > FILE"),
+                     ENOTSUP};
+    }
     error.what += "; if the stream begins elsewhere, give its place with ";
     error.what += offset_option;
     return error;
@@ -127,6 +114,13 @@ const DecodedBlock* SavedFile::find_block(std::string_view name) const {
     const auto found = std::ranges::find_if(
         stream_.blocks, [&](const DecodedBlock& block) { return block.layout.idstr == name; });
     return found == stream_.blocks.end() ? nullptr : &*found;
+}
+
+Result<const DecodedBlock*> SavedFile::require_block(std::string_view name) const {
+    if (const DecodedBlock* const block = find_block(name))
+        return block;
+    return bad_argument("there is no block " + printable(name) + " in the file; it has " +
+                        block_names());
 }
 
 std::string SavedFile::block_names() const {

@@ -50,6 +50,8 @@ public:
     [[nodiscard]] std::span<const DecodedBlock> blocks() const { return stream_.blocks; }
     // The block of that name; nullptr if there is none.
     [[nodiscard]] const DecodedBlock* find_block(std::string_view name) const;
+    // The same; where there is none, BadArgument with the names of those there are.
+    [[nodiscard]] Result<const DecodedBlock*> require_block(std::string_view name) const;
     // "pc.ram, pc.bios, ...", fit to be shown.
     [[nodiscard]] std::string block_names() const;
 
