@@ -70,8 +70,7 @@ class InATerminal(ShellTest):
 
     def entered(self, terminal, text, answer):
         """Enters TEXT; the screen once ANSWER, a pattern, stands between it and the next prompt."""
-        terminal.press("-l", text)
-        terminal.press("Enter")
+        terminal.enter(text)
         wanted = re.compile(r"^qmp> %s\n%s\nqmp>\s*\Z" % (re.escape(text), answer), re.M | re.S)
         return terminal.shows(lambda screen: wanted.search("\n".join(screen).rstrip()),
                               "the answer to " + text)
@@ -130,8 +129,7 @@ class InATerminal(ShellTest):
         terminal.press("-l", "migrate-set-parameters direct-io=t")
         terminal.press("Tab")
         self.shows_line(terminal, "qmp> migrate-set-parameters direct-io=true")
-        terminal.press("-l", "multifd-channels=3")
-        terminal.press("Enter")
+        terminal.enter("multifd-channels=3")
         self.shows_line(terminal, PROMPT)
         self.leave(terminal)
         parameters = self.other_client().call("query-migrate-parameters")
@@ -219,13 +217,10 @@ class InATerminal(ShellTest):
 
     def test_a_request_over_several_lines_has_another_prompt_until_it_is_complete(self):
         terminal = self.shell()
-        terminal.press("-l", '{"execute":')
-        terminal.press("Enter")
+        terminal.enter('{"execute":')
         self.shows_line(terminal, "...>")
-        terminal.press("-l", ' "query-status"')
-        terminal.press("Enter")
-        terminal.press("-l", "}")
-        terminal.press("Enter")
+        terminal.enter(' "query-status"')
+        terminal.enter("}")
         screen = self.shows_line(terminal, PROMPT)
         self.assertIn('  "status": "prelaunch"', screen)
         self.leave(terminal)
@@ -236,8 +231,7 @@ class InATerminal(ShellTest):
         terminal.press("C-c")
         screen = self.shows_line(terminal, PROMPT)
         self.assertTrue(any(line.startswith("qmp> quit^C") for line in screen), screen)
-        terminal.press("-l", '{"execute":')
-        terminal.press("Enter")
+        terminal.enter('{"execute":')
         self.shows_line(terminal, "...>")
         terminal.press("C-c")
         self.shows_line(terminal, PROMPT)
@@ -262,8 +256,7 @@ class InATerminal(ShellTest):
                                     "\n".join(line.rstrip() for line in lines)),
             "the event, then the line")
         self.assertEqual(last_line(screen), "qmp> query-sta")
-        terminal.press("-l", "tus")
-        terminal.press("Enter")
+        terminal.enter("tus")
         screen = self.shows_line(terminal, PROMPT)
         self.assertIn('  "running": true,', screen)
         self.leave(terminal)
@@ -275,21 +268,18 @@ class InATerminal(ShellTest):
         self.assertIn("  multifd-channels=int  (optional)", [line.rstrip() for line in screen])
         self.assertIn("  direct-io=bool  (optional)", [line.rstrip() for line in screen])
         terminal.tmux("clear-history")
-        terminal.press("-l", "help")
-        terminal.press("Enter")
+        terminal.enter("help")
         terminal.shows(lambda lines: last_line(lines) == PROMPT and
                        not any("(optional)" in line for line in lines), "the list")
         said = terminal.capture("-S", "-", "-J")
         self.assertTrue(any(line.startswith("exit, or ^D ") for line in said), said)
         self.assertTrue({"migrate", "query-status"} <= {line.strip() for line in said})
-        terminal.press("-l", "exit")
-        terminal.press("Enter")
+        terminal.enter("exit")
         self.assertEqual(terminal.ended()[0], DONE)
 
     def test_a_descriptor_goes_with_the_next_command_only(self):
         terminal = self.shell()
-        terminal.press("-l", ".fd /dev/null:rw")
-        terminal.press("Enter")
+        terminal.enter(".fd /dev/null:rw")
         self.entered(terminal, "add-fd fdset-id=4", r'\{.*"fdset-id": 4.*\}')
         self.entered(terminal, "add-fd fdset-id=4", "error: No file descriptor supplied .*")
         self.typed(terminal, ".fd /dev/null:rw")
@@ -305,8 +295,7 @@ class InATerminal(ShellTest):
 
     def test_quit_ends_server_and_shell(self):
         terminal = self.shell()
-        terminal.press("-l", "quit")
-        terminal.press("Enter")
+        terminal.enter("quit")
         self.assertEqual(terminal.ended()[0], DONE)
         self.assertEqual(self.program.wait(), 0)
 

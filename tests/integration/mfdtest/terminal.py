@@ -78,6 +78,11 @@ class Terminal:
     def press(self, *keys):
         self.tmux("send-keys", *keys)
 
+    def enter(self, text):
+        """Types TEXT and ends the line."""
+        self.press("-l", text)
+        self.press("Enter")
+
     def pid_of(self, program):
         """The process of PROGRAM in the terminal."""
         shell = self.tmux("display-message", "-p", "#{pane_pid}").strip()
