@@ -53,7 +53,7 @@ Result<std::string> socket_of(const Invocation& invocation) {
         return Error{Errc::BadArgument,
                      "'" + invocation.guest + "' is no name of a guest; a socket is given with -s",
                      0};
-    return std::string(kServiceFolder) + invocation.guest + ".qmp";
+    return std::string(kServiceFolder) + "/" + invocation.guest + ".qmp";
 }
 
 // What to do about a refusal, by the words that QEMU and multifdd have for it.
@@ -72,10 +72,7 @@ std::string remedy(std::string_view text) {
     return {};
 }
 
-} // namespace
-
-Result<Client> connect(const Invocation& invocation) {
-    MFD_TRY(const auto path, socket_of(invocation));
+Result<Client> connect_at(const std::string& path, const Invocation& invocation) {
     auto client = Client::connect(path);
     if (!client && client.error().sys == ENOENT && !invocation.guest.empty())
         return Error{client.error().code,
@@ -87,14 +84,21 @@ Result<Client> connect(const Invocation& invocation) {
     return client;
 }
 
+} // namespace
+
+Result<Client> connect(const Invocation& invocation) {
+    MFD_TRY(const auto path, socket_of(invocation));
+    return connect_at(path, invocation);
+}
+
 Result<Client> connect_to_look(const Invocation& invocation) {
-    MFD_CHECK(socket_of(invocation));
+    MFD_TRY(const auto path, socket_of(invocation));
     if (!invocation.guest.empty()) {
-        const auto onlookers = std::string(kServiceFolder) + invocation.guest + "-ro.qmp";
+        const auto onlookers = std::string(kServiceFolder) + "/" + invocation.guest + "-ro.qmp";
         if (auto client = Client::connect(onlookers); client)
             return client;
     }
-    auto client = connect(invocation);
+    auto client = connect_at(path, invocation);
     if (!client && client.error().sys == ETIMEDOUT)
         return Error{client.error().code,
                      client.error().what + "; a socket for onlookers helps: --qmp "

@@ -21,7 +21,7 @@ using qmp::Json;
 using qmp::Millis;
 
 // Where the sockets of the service's instances are (systemd/multifdd@.socket).
-inline constexpr std::string_view kServiceFolder = "/run/multifdd/";
+inline constexpr std::string_view kServiceFolder = "/run/multifdd";
 
 enum class Exit : int {
     Ok = 0,

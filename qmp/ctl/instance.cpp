@@ -88,7 +88,7 @@ Result<std::vector<InstanceSocket>> find_instances(const std::string& folder) {
     std::error_code failed;
     std::filesystem::directory_iterator entries(folder, failed);
     // The service's own is made with its first socket.
-    if (failed == std::errc::no_such_file_or_directory && (folder + "/") == kServiceFolder)
+    if (failed == std::errc::no_such_file_or_directory && folder == kServiceFolder)
         return std::vector<InstanceSocket>();
     std::vector<std::string> files;
     for (; !failed && entries != std::filesystem::directory_iterator(); entries.increment(failed))

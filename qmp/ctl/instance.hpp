@@ -21,7 +21,7 @@ struct InstanceSocket {
     std::string fallback; // the other one then, for when somebody looks there already
 };
 
-// "NAME.qmp" and "NAME-ro.qmp" in `folder`, by name; a folder that is not there has none.
+// "NAME.qmp" and "NAME-ro.qmp" in `folder`, by name; none if the service's own folder is not there.
 Result<std::vector<InstanceSocket>> find_instances(const std::string& folder);
 // The pure part: from the names of files.
 std::vector<InstanceSocket> instances_among(const std::string& folder,

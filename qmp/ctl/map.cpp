@@ -6,13 +6,11 @@
 #include "qmp/ctl/terminal.hpp"
 #include "qmp/units.hpp"
 
-#include <clocale>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <string_view>
 
-#include <langinfo.h>
 #include <unistd.h>
 
 namespace mfd::ctl {
@@ -40,20 +38,18 @@ struct MapOptions {
 map::TerminalSize picture_size() {
     if (const auto size = terminal_size(FdRef(STDOUT_FILENO)))
         return {size->columns, size->lines};
+    const map::TerminalSize usual;
     const auto number = [](const char* name, std::uint32_t otherwise) {
         constexpr unsigned long kMost = 10'000;
         const auto value = std::strtoul(environment(name).c_str(), nullptr, 10);
         return value != 0 && value <= kMost ? static_cast<std::uint32_t>(value) : otherwise;
     };
-    return {number("COLUMNS", 80), number("LINES", 24)};
+    return {number("COLUMNS", usual.columns), number("LINES", usual.lines)};
 }
 
 map::Paint terminal_paint() {
-    // The tool is one thread. NOLINTBEGIN(concurrency-mt-unsafe)
-    std::setlocale(LC_CTYPE, "");
-    if (std::string_view(::nl_langinfo(CODESET)) != "UTF-8")
+    if (!speaks_utf8())
         return map::Paint::Ascii;
-    // NOLINTEND(concurrency-mt-unsafe)
     return colours_wanted() ? map::Paint::Colours : map::Paint::Glyphs;
 }
 

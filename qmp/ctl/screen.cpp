@@ -2,11 +2,8 @@
 
 #include "qmp/ctl/terminal.hpp"
 
-#include <clocale>
 #include <cstdio>
-#include <string_view>
 
-#include <langinfo.h>
 #include <unistd.h>
 
 #define NCURSES_NOMACROS // NOLINT(readability-identifier-naming): the name is ncurses'
@@ -56,14 +53,15 @@ bool is_coloured(Style style) {
 std::optional<Screen> Screen::open() {
     if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDOUT_FILENO) != 1 || !terminal_redraws())
         return std::nullopt;
-    ::setlocale(LC_CTYPE, ""); // NOLINT(concurrency-mt-unsafe): other threads come later, if at all
+    // Before ncurses looks at the locale; other threads come later, if at all.
+    const Glyphs glyphs = speaks_utf8() ? Glyphs::Unicode : Glyphs::Ascii;
     SCREEN* const terminal = ::newterm(nullptr, stdout, stdin);
     if (terminal == nullptr)
         return std::nullopt;
-    return Screen(terminal);
+    return Screen(terminal, glyphs);
 }
 
-Screen::Screen(void* terminal) : terminal_(terminal) {
+Screen::Screen(void* terminal, Glyphs glyphs) : terminal_(terminal) {
     ::cbreak();
     ::noecho();
     ::curs_set(0);
@@ -72,10 +70,7 @@ Screen::Screen(void* terminal) : terminal_(terminal) {
     colours_ = colours_wanted() && ::has_colors() && ::start_color() == OK;
     if (colours_)
         define_colours();
-    surface_.glyphs =
-        std::string_view(::nl_langinfo(CODESET)) == "UTF-8" // NOLINT(concurrency-mt-unsafe)
-            ? Glyphs::Unicode
-            : Glyphs::Ascii;
+    surface_.glyphs = glyphs;
     follow_size();
 }
 

@@ -33,7 +33,7 @@ private:
     struct End {
         void operator()(void* terminal) const;
     };
-    explicit Screen(void* terminal);
+    Screen(void* terminal, Glyphs glyphs);
 
     std::unique_ptr<void, End> terminal_;
     Surface surface_;

@@ -1,7 +1,10 @@
 #include "qmp/ctl/terminal.hpp"
 
+#include <clocale>
 #include <cstdlib>
+#include <string_view>
 
+#include <langinfo.h>
 #include <sys/ioctl.h>
 
 namespace mfd::ctl {
@@ -16,6 +19,13 @@ std::optional<TerminalSize> terminal_size(FdRef output) {
     if (::ioctl(output.get(), TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0)
         return std::nullopt;
     return TerminalSize{size.ws_col, size.ws_row};
+}
+
+bool speaks_utf8() {
+    // One thread, as the header says. NOLINTBEGIN(concurrency-mt-unsafe)
+    std::setlocale(LC_CTYPE, "");
+    return std::string_view(::nl_langinfo(CODESET)) == "UTF-8";
+    // NOLINTEND(concurrency-mt-unsafe)
 }
 
 bool colours_wanted() {

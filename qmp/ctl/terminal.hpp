@@ -21,6 +21,8 @@ struct TerminalSize {
 // Nothing if this is no terminal, or one that does not know its size.
 std::optional<TerminalSize> terminal_size(FdRef output);
 
+// Takes the user's locale; whether it is one of UTF-8.
+bool speaks_utf8();
 // Whether NO_COLOR (https://no-color.org) allows colours, and TERM drawing in place.
 bool colours_wanted();
 bool terminal_redraws();

@@ -20,7 +20,7 @@ using Clock = std::chrono::steady_clock;
 constexpr Millis kLookEvery{1000};
 
 struct TopOptions {
-    std::string directory{kServiceFolder.substr(0, kServiceFolder.size() - 1)};
+    std::string directory{kServiceFolder};
     bool once = false;
     bool json = false;
     unsigned timeout_s = 3;
@@ -38,7 +38,7 @@ Exit print_once(InstanceWatch& watch, const TopOptions& options) {
     }
     if (states.empty()) {
         std::cout << "no sockets in " << options.directory
-                  << (options.directory + "/" == kServiceFolder
+                  << (options.directory == kServiceFolder
                           ? "; 'systemctl start multifdd@demo' makes a guest to try\n"
                           : "\n");
         return Exit::Ok;
