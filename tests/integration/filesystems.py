@@ -61,8 +61,7 @@ class FileSystems(runner.TestCase):
                         if faulty:
                             ends.callback(faulty.tell, "clear")
                         row.extend(act(place, settings))
-                    if os.path.exists(place.path("guest.mig")):
-                        os.unlink(place.path("guest.mig"))
+                    place.forget("guest.mig")
         records.check(self)
         if missing:
             self.skipTest("; ".join(missing))

@@ -4,6 +4,7 @@ Nothing here asks udev or systemd for anything: the device nodes are made where 
 that a plain chroot does.
 """
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -119,6 +120,18 @@ class Disk:
                    "nothing of %s is open" % self.folder)
         done = self.mount()
         assert done.returncode == 0, done.stderr
+
+    def forget(self, name):
+        """Without the file NAME, whatever was done to the file system before or is done to it next:
+        one that met an error may take no change until it is mounted anew; XFS frees the space of a
+        file some moments after the file went; and until its journal says so, one that stops has
+        the file again."""
+        if self.kind.mkfs:
+            self.remount()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path(name))
+        if self.kind.mkfs:
+            self.remount()
 
     def set_writable(self, writable):
         done = _run("mount", "-o", "remount," + ("rw" if writable else "ro"), self.folder)
