@@ -2,7 +2,8 @@
 """Sums up a run of tests/run: summary.py [--strict] RESULTS_DIR [REQUIRED_SUITE...]
 
 RESULTS_DIR holds steps.tsv (name, "ok" or "failed", seconds: one line for each step) and, for each
-build and suite, what `ctest --output-junit` wrote as ctest.BUILD.SUITE.xml. Prints what was skipped and why, what failed, a table, and "N passed, N failed" as the last
+build and suite, what `ctest --output-junit` wrote as ctest.BUILD.SUITE.xml. Prints what was skipped
+and why, what failed and the end of what each printed, a table, and "N passed, N failed" as the last
 line: cases that passed; cases, steps and empty required suites that failed, and with --strict also
 the cases that were skipped. The exit status is 0 if nothing failed.
 """
@@ -12,6 +13,8 @@ import sys
 import xml.etree.ElementTree as ET
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+# How much is repeated of what failed: lines of a case, and cases.
+SHOWN_LINES, SHOWN_CASES = 40, 5
 # Lines of Catch2 that stand around the reason of a skip.
 NOISE = ("Filters:", "Randomness seeded", "~~~", "---", "...", "===", "SKIPPED:", "explicitly with message:")
 
@@ -44,13 +47,18 @@ def reason(case, name):
 
 
 def read_builds(results):
-    """Yields (build, suite, case name, outcome, reason, seconds) for every case."""
+    """Yields (build, suite, case name, outcome, text, seconds) for every case: the reason of a skip,
+    what a failed case printed."""
     for path in sorted(results.glob("ctest.*.xml")):
         _, build, suite, _ = path.name.split(".")
         for case in ET.parse(path).getroot().iter("testcase"):
             result = outcome(case)
-            why = reason(case, case.get("name", "")) if result == SKIPPED else ""
-            yield build, suite, case.get("name"), result, why, float(case.get("time", "0"))
+            text = ""
+            if result == SKIPPED:
+                text = reason(case, case.get("name", ""))
+            elif result == FAILED:
+                text = case.findtext("system-out") or ""
+            yield build, suite, case.get("name"), result, text, float(case.get("time", "0"))
 
 
 def read_steps(results):
@@ -64,6 +72,18 @@ def listing(title, rows):
         print(f"\n{title}:")
         for row in rows:
             print(f"  {row}")
+
+
+def show_ends(failed):
+    """The end of what each case of FAILED, (title, text), printed: what it printed itself may lie
+    thousands of lines above."""
+    for title, text in failed[:SHOWN_CASES]:
+        lines = text.rstrip().splitlines()
+        shown = lines[-SHOWN_LINES:]
+        print(f"\n-- {title}: the last {len(shown)} of {len(lines)} lines")
+        print("\n".join(shown))
+    if len(failed) > SHOWN_CASES:
+        print(f"\n-- and {len(failed) - SHOWN_CASES} more, in the output above")
 
 
 def main():
@@ -86,6 +106,8 @@ def main():
     failed = [f"{suite} ({build}): {name}" for build, suite, name, r, _, _ in cases if r == FAILED]
     failed += [f"step: {name}" for name, r, _ in steps if r == FAILED]
     failed += [f"suite {suite}: not one case was run" for suite in absent]
+    show_ends([(f"{suite} ({build}): {name}", text)
+               for build, suite, name, r, text, _ in cases if r == FAILED])
     listing("Failed", failed)
 
     print(f"\n{'suite':<14}{'build':<8}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
