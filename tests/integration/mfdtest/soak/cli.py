@@ -27,8 +27,8 @@ def parse(arguments):
         "checks RAM after each, and that descriptors, threads, mappings and memory of the daemon "
         "stay the same. Exit status: 0 if all was well, 1 after a finding, 4 if it cannot run here "
         "(it needs root and FUSE). MFD_DEADLINE: seconds until something counts as hanging (120).")
-    parser.add_argument("--minutes", type=float, help="how long (default: MFD_SOAK_MINUTES, or 1)",
-                        default=float(os.environ.get("MFD_SOAK_MINUTES", "1")))
+    parser.add_argument("--minutes", type=float, help="how long (default: MFD_SOAK_MINUTES, or 2)",
+                        default=float(os.environ.get("MFD_SOAK_MINUTES", "2")))
     parser.add_argument("--multifdd", required=True, metavar="PATH", help="the daemon under test")
     parser.add_argument("--faultfs", required=True, metavar="PATH",
                         help="the file system that fails on command (tests/integration/faultfs)")
