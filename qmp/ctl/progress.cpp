@@ -17,6 +17,9 @@ namespace {
 
 constexpr std::size_t kMinBar = 10; // narrower bars say nothing
 constexpr std::size_t kMaxBar = 40;
+// The last column, and "^C", which the terminal writes behind the line: were it to begin another
+// one, the old one would stay on the screen.
+constexpr std::size_t kKeptFree = 3;
 constexpr std::chrono::milliseconds kRateWindow{1000};
 constexpr std::chrono::milliseconds kLineAtMostEvery{1000};
 constexpr std::chrono::milliseconds kLineAtLeastEvery{10'000};
@@ -140,8 +143,8 @@ void ProgressDisplay::show(ProgressSample sample) {
     sample.bytes_per_second = meter_.update(sample);
     if (mode_ == ProgressMode::Bar) {
         const auto size = terminal_size(FdRef(STDERR_FILENO)).value_or(TerminalSize{});
-        const std::string line =
-            "\r\x1b[K" + progress_bar(action_, sample, size.columns - 1, colour_);
+        const std::size_t width = std::max<std::size_t>(size.columns, kKeptFree) - kKeptFree;
+        const std::string line = "\r\x1b[K" + progress_bar(action_, sample, width, colour_);
         static_cast<void>(std::fputs(line.c_str(), stderr));
         static_cast<void>(std::fflush(stderr));
         drawn_ = true;

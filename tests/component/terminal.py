@@ -202,6 +202,17 @@ class Progress(TerminalTest):
         self.assertEqual(status, DONE)
         self.assertTrue(screen[0].startswith("saved to "), screen)
 
+    def test_an_interrupted_save_takes_its_line_off_a_narrow_terminal_too(self):
+        program, qmp, _ = self.start()
+        qmp.close()
+        terminal = self.terminal("-s", program.socket_path, "save", self.path("file"),
+                                 "--max-bandwidth", "128K", size=(40, 10))
+        terminal.shows_now(lambda screen: re.match(r"^save +\d+ % +[\d.]+ ", screen[0]), "numbers")
+        terminal.press("C-c")
+        status, screen = terminal.ended()
+        self.assertEqual(status, INTERRUPTED)
+        self.assertTrue(screen[0].startswith("multifdctl: save: cancelling "), screen)
+
     def test_streams_and_memory_are_not_written_to_a_terminal(self):
         program, qmp, _ = self.start()
         qmp.close()
