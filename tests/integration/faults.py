@@ -236,7 +236,9 @@ class FailingDisk(runner.TestCase):
             copy = self.ram("m0", self.block.size)
             with process.subject([copy], incoming="defer") as daemon:
                 qmp = daemon.connect()
-                Settings(2, direct, {"max-bandwidth": MIB}).apply(qmp)
+                Settings(2, direct).apply(qmp)
+                # FUSE reads a MiB at most: of 13 MiB most are still to be read.
+                self.disk.tell("hang read skip 4")
                 qmp.call("migrate-incoming", {"uri": file_uri(self.target),
                                               "exit-on-error": False})
                 qmp.event(state_event("active"))
@@ -245,6 +247,7 @@ class FailingDisk(runner.TestCase):
                 with open(whole, "rb") as file:
                     content = file.read()
                 os.truncate(whole, 2 * MIB)
+                self.disk.tell("release")
                 info = wait_final(qmp)
                 self.assertEqual(info["status"], "failed", info)
                 self.assertRegex(info["error-desc"], "block m0|guest.mig' at 0x")
