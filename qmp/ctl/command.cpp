@@ -36,6 +36,10 @@ bool reader_is_gone() {
 
 namespace {
 
+std::string service_socket(const std::string& name) {
+    return std::string(kServiceFolder) + "/" + name + ".qmp";
+}
+
 Result<std::string> socket_of(const Invocation& invocation) {
     if (invocation.guest.empty()) {
         if (!invocation.socket.empty())
@@ -53,7 +57,7 @@ Result<std::string> socket_of(const Invocation& invocation) {
         return Error{Errc::BadArgument,
                      "'" + invocation.guest + "' is no name of a guest; a socket is given with -s",
                      0};
-    return std::string(kServiceFolder) + "/" + invocation.guest + ".qmp";
+    return service_socket(invocation.guest);
 }
 
 // What to do about a refusal, by the words that QEMU and multifdd have for it.
@@ -94,8 +98,7 @@ Result<Client> connect(const Invocation& invocation) {
 Result<Client> connect_to_look(const Invocation& invocation) {
     MFD_TRY(const auto path, socket_of(invocation));
     if (!invocation.guest.empty()) {
-        const auto onlookers = std::string(kServiceFolder) + "/" + invocation.guest + "-ro.qmp";
-        if (auto client = Client::connect(onlookers); client)
+        if (auto client = Client::connect(service_socket(invocation.guest + "-ro")); client)
             return client;
     }
     auto client = connect_at(path, invocation);
