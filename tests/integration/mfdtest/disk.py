@@ -114,8 +114,11 @@ class Disk:
         return _run("mount", "-t", self.kind.type, "-o", options, self.device, self.folder)
 
     def remount(self):
-        """Mounted anew: nothing of it is cached any more. Fails if somebody keeps a file open; the
-        kernel lets go of the files of an io_uring some moments after its owner."""
+        """Mounted anew: nothing of it is cached any more. A tmpfs, which is nothing but that cache,
+        stays. Fails if somebody keeps a file open; the kernel lets go of the files of an io_uring
+        some moments after its owner."""
+        if not self.kind.mkfs:
+            return
         wait_until(lambda: _run("umount", self.folder).returncode == 0,
                    "nothing of %s is open" % self.folder)
         done = self.mount()
@@ -126,12 +129,10 @@ class Disk:
         one that met an error may take no change until it is mounted anew; XFS frees the space of a
         file some moments after the file went; and until its journal says so, one that stops has
         the file again."""
-        if self.kind.mkfs:
-            self.remount()
+        self.remount()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path(name))
-        if self.kind.mkfs:
-            self.remount()
+        self.remount()
 
     def set_writable(self, writable):
         done = _run("mount", "-o", "remount," + ("rw" if writable else "ro"), self.folder)
