@@ -47,8 +47,8 @@ def reason(case, name):
 
 
 def read_builds(results):
-    """Yields (build, suite, case name, outcome, text, seconds) for every case: the reason of a skip,
-    what a failed case printed."""
+    """Yields (build, suite, title, outcome, text, seconds) for every case. The text is the reason of a
+    skip, what a failed case printed, and nothing of one that passed."""
     for path in sorted(results.glob("ctest.*.xml")):
         _, build, suite, _ = path.name.split(".")
         for case in ET.parse(path).getroot().iter("testcase"):
@@ -58,7 +58,8 @@ def read_builds(results):
                 text = reason(case, case.get("name", ""))
             elif result == FAILED:
                 text = case.findtext("system-out") or ""
-            yield build, suite, case.get("name"), result, text, float(case.get("time", "0"))
+            title = f"{suite} ({build}): {case.get('name')}"
+            yield build, suite, title, result, text, float(case.get("time", "0"))
 
 
 def read_steps(results):
@@ -75,8 +76,7 @@ def listing(title, rows):
 
 
 def show_ends(failed):
-    """The end of what each case of FAILED, (title, text), printed: what it printed itself may lie
-    thousands of lines above."""
+    """FAILED: (title, text). The end of each text, which stands thousands of lines above as well."""
     for title, text in failed[:SHOWN_CASES]:
         lines = text.rstrip().splitlines()
         shown = lines[-SHOWN_LINES:]
@@ -101,13 +101,13 @@ def main():
         row["seconds"] += seconds
     absent = [suite for suite in required if not any(key[0] == suite for key in table)]
 
-    skipped = [f"{suite} ({build}): {name}\n      {why}" for build, suite, name, r, why, _ in cases if r == SKIPPED]
+    skipped = [f"{title}\n      {why}" for _, _, title, r, why, _ in cases if r == SKIPPED]
     listing("Skipped, which fails this run" if strict else "Skipped", skipped)
-    failed = [f"{suite} ({build}): {name}" for build, suite, name, r, _, _ in cases if r == FAILED]
+    failed_cases = [(title, text) for _, _, title, r, text, _ in cases if r == FAILED]
+    show_ends(failed_cases)
+    failed = [title for title, _ in failed_cases]
     failed += [f"step: {name}" for name, r, _ in steps if r == FAILED]
     failed += [f"suite {suite}: not one case was run" for suite in absent]
-    show_ends([(f"{suite} ({build}): {name}", text)
-               for build, suite, name, r, text, _ in cases if r == FAILED])
     listing("Failed", failed)
 
     print(f"\n{'suite':<14}{'build':<8}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
